@@ -1,0 +1,10 @@
+.PHONY: test clippy format
+
+test:
+	cargo test --workspace
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+format:
+	cargo fmt --all
