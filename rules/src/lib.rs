@@ -1,0 +1,1 @@
+//! The rule language: event patterns, checked and evaluated. Pure, without I/O.
