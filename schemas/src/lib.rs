@@ -1,8 +1,33 @@
 //! The contracts of Campaign Manager: what its topics carry.
 //!
 //! Identifiers, documents, their JSON and Avro forms, and the names of topics and headers. There are
-//! no services here and no clocks.
+//! no services here and no clocks. The Avro forms are the files in `schemas/avro`.
+//!
+//! ```
+//! use schemas::{Document, Event, Limits};
+//!
+//! let mut document = Document::new();
+//! document.read(
+//!     br#"{"event_id": "e-1", "customer_id": "c-1", "event_type": "purchase",
+//!          "occurred_at": "2026-11-24T09:30:00Z", "payload": {"amount": 75}}"#,
+//!     Limits::default(),
+//! )?;
+//! assert_eq!(Event::of(&document)?.event_type, "purchase");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod ids;
 
+pub mod amount;
+pub mod document;
+pub mod number;
+
+pub mod campaign;
+pub mod event;
+
+pub use amount::{Amount, AmountError};
+pub use campaign::{Campaign, CampaignError, Reward, Schedule, Status};
+pub use document::{Document, DocumentError, Limits, Node, Value};
+pub use event::{Event, EventDocument, EventError};
 pub use ids::{CampaignId, CustomerId, EventId, IdError, MatchId};
+pub use number::Number;

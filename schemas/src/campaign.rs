@@ -1,0 +1,346 @@
+//! Campaigns: the rules that marketing writes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, CampaignId};
+
+/// A campaign as it stands in the compacted topic.
+///
+/// Only `id`, `name`, `when` and `reward` are required. Unknown fields are kept and can be reported
+/// with [`Campaign::unknown_fields`]; a field of the language that this release cannot keep its promise
+/// about is refused, for a match without its limits costs money.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// The key of the record.
+    pub id: CampaignId,
+    /// For people.
+    pub name: String,
+    /// Counts the changes of the campaign; stamped on its matches.
+    #[serde(default = "first_version")]
+    pub version: u64,
+    /// Only active campaigns match.
+    #[serde(default)]
+    pub status: Status,
+    /// When the campaign is live, by the time of the event.
+    #[serde(default, skip_serializing_if = "Schedule::is_always")]
+    pub schedule: Schedule,
+    /// The event pattern, in the language of `docs/rules.md`.
+    pub when: serde_json::Value,
+    /// What a match is worth.
+    pub reward: Reward,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// For people and their tools.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Fields that this release does not know.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde_json::Value>,
+}
+
+const fn first_version() -> u64 {
+    1
+}
+
+/// The state of a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Written, not yet live.
+    Draft,
+    /// Live within its schedule.
+    #[default]
+    Active,
+    /// Stopped for a while.
+    Paused,
+    /// Ended for good, kept for the record.
+    Archived,
+}
+
+impl Status {
+    /// The word used in documents and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// When a campaign is live: `start <= occurred_at < end`. An absent bound is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The first moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// The moment after the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+}
+
+impl Schedule {
+    /// Whether an event of that time finds the campaign live.
+    pub fn contains(&self, occurred_at: Timestamp) -> bool {
+        self.start.is_none_or(|start| start <= occurred_at)
+            && self.end.is_none_or(|end| occurred_at < end)
+    }
+
+    fn is_always(&self) -> bool {
+        self.start.is_none() && self.end.is_none()
+    }
+}
+
+/// What a match is worth. Fields beyond these are the reward service's own and are passed to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reward {
+    /// What kind of reward, such as `credit`; the reward service knows what it means.
+    pub kind: String,
+    /// How much, exactly; a JSON number or its decimal text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// The currency of the amount (ISO 4217).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The reward service's own fields.
+    #[serde(flatten)]
+    pub further: BTreeMap<String, serde_json::Value>,
+}
+
+/// Why a record is not a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// Not JSON, or not of a campaign's form.
+    #[error("the campaign document is broken: {0}")]
+    Form(String),
+    /// The record's key is not the campaign's id.
+    #[error("the record's key is {key:?} but the campaign's id is {id:?}; they must be the same")]
+    Key {
+        /// Key of the record.
+        key: String,
+        /// Id in the document.
+        id: CampaignId,
+    },
+    /// The campaign would never be live.
+    #[error("schedule.end {end} is not after schedule.start {start}")]
+    Schedule {
+        /// Start of the schedule.
+        start: Timestamp,
+        /// End of the schedule.
+        end: Timestamp,
+    },
+    /// A field of the language that this release cannot honour.
+    #[error(
+        "{field} is not supported by this release, and a campaign without it would pay more than \
+         it says; remove it or upgrade"
+    )]
+    Unsupported {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// A version number that cannot be stored.
+    #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
+    Version(u64),
+}
+
+/// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
+const UNSUPPORTED: [&str; 7] = [
+    "across",
+    "audience",
+    "exclusive_group",
+    "hold",
+    "holdout",
+    "limits",
+    "reverse_on",
+];
+
+/// Fields of the language that do not change what matches: they are for tools, and kept.
+const FOR_TOOLS: [&str; 2] = ["priority", "tests"];
+
+impl Campaign {
+    /// Reads the value of a record of `campaigns` in its JSON form and checks it.
+    ///
+    /// The pattern in `when` is checked by the `rules` crate.
+    ///
+    /// # Errors
+    /// [`CampaignError`] says what is wrong and where.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, CampaignError> {
+        let campaign: Self = serde_json::from_slice(bytes)
+            .map_err(|error| CampaignError::Form(error.to_string()))?;
+        campaign.check()?;
+        Ok(campaign)
+    }
+
+    /// Checks what the types alone do not promise.
+    ///
+    /// # Errors
+    /// [`CampaignError`] says what is wrong and where.
+    pub fn check(&self) -> Result<(), CampaignError> {
+        for field in UNSUPPORTED {
+            if self.unknown.contains_key(field) {
+                return Err(CampaignError::Unsupported { field });
+            }
+        }
+        if let (Some(start), Some(end)) = (self.schedule.start, self.schedule.end)
+            && end <= start
+        {
+            return Err(CampaignError::Schedule { start, end });
+        }
+        if self.version == 0 || i64::try_from(self.version).is_err() {
+            return Err(CampaignError::Version(self.version));
+        }
+        Ok(())
+    }
+
+    /// Checks that a record's key is the id of its campaign.
+    ///
+    /// # Errors
+    /// [`CampaignError::Key`] names both.
+    pub fn check_key(&self, key: &[u8]) -> Result<(), CampaignError> {
+        if key == self.id.as_str().as_bytes() {
+            return Ok(());
+        }
+        Err(CampaignError::Key {
+            key: String::from_utf8_lossy(key).into_owned(),
+            id: self.id.clone(),
+        })
+    }
+
+    /// Names of fields that no release so far knows: probably mistakes, to be reported.
+    pub fn unknown_fields(&self) -> impl Iterator<Item = &str> {
+        self.unknown
+            .keys()
+            .map(String::as_str)
+            .filter(|field| !FOR_TOOLS.contains(field))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document() -> serde_json::Value {
+        json!({
+            "id": "ten-for-fifty",
+            "name": "$10 for purchases over $50",
+            "when": {"event_type": ["purchase"]},
+            "reward": {"kind": "credit", "amount": 10.10, "currency": "USD", "account": "promo"},
+        })
+    }
+
+    fn parse(json: &serde_json::Value) -> Result<Campaign, CampaignError> {
+        Campaign::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn only_four_fields_are_required() {
+        let campaign = parse(&document()).unwrap();
+        assert_eq!(campaign.version, 1);
+        assert_eq!(campaign.status, Status::Active);
+        assert!(campaign.schedule.contains(Timestamp::MIN));
+        assert_eq!(campaign.reward.amount.unwrap().to_string(), "10.1");
+        assert_eq!(campaign.reward.further["account"], json!("promo"));
+        for field in ["id", "name", "when", "reward"] {
+            let mut broken = document();
+            broken.as_object_mut().unwrap().remove(field);
+            let error = parse(&broken).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("missing field `{field}`")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_schedule_holds_its_start_and_not_its_end() {
+        let mut json = document();
+        json["schedule"] = json!({"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"});
+        let schedule = parse(&json).unwrap().schedule;
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert!(!schedule.contains(at("2026-10-31T23:59:59.999Z")));
+        assert!(schedule.contains(at("2026-11-01T00:00:00Z")));
+        assert!(schedule.contains(at("2026-11-30T23:59:59.999Z")));
+        assert!(!schedule.contains(at("2026-12-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_broken_campaign_says_what_is_wrong() {
+        let cases = [
+            ("version", json!(0), "version 0 is out of range"),
+            (
+                "status",
+                json!("live"),
+                "unknown variant `live`, expected one of `draft`, `active`",
+            ),
+            (
+                "limits",
+                json!({}),
+                "limits is not supported by this release",
+            ),
+            (
+                "schedule",
+                json!({"begin": "2026-11-01T00:00:00Z"}),
+                "unknown field `begin`",
+            ),
+            (
+                "schedule",
+                json!({"start": "soon"}),
+                "the campaign document is broken",
+            ),
+            (
+                "schedule",
+                json!({"start": "2026-11-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"}),
+                "schedule.end 2026-11-01T00:00:00Z is not after",
+            ),
+            (
+                "reward",
+                json!({"kind": "credit", "amount": -1}),
+                "an amount may not be negative",
+            ),
+            ("reward", json!({"amount": 1}), "missing field `kind`"),
+        ];
+        for (field, value, message) in cases {
+            let mut json = document();
+            json[field] = value;
+            let error = parse(&json).unwrap_err().to_string();
+            assert!(error.contains(message), "{field}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_kept_and_reported() {
+        let mut json = document();
+        json["prority"] = json!(1);
+        json["priority"] = json!(1);
+        let campaign = parse(&json).unwrap();
+        assert_eq!(campaign.unknown_fields().collect::<Vec<_>>(), ["prority"]);
+        assert_eq!(
+            serde_json::to_value(&campaign).unwrap()["prority"],
+            json!(1)
+        );
+    }
+
+    #[test]
+    fn the_key_is_the_id() {
+        let campaign = parse(&document()).unwrap();
+        assert_eq!(campaign.check_key(b"ten-for-fifty"), Ok(()));
+        assert!(campaign.check_key(b"other").is_err());
+        assert!(campaign.check_key(b"").is_err());
+    }
+}

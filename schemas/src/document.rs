@@ -1,0 +1,567 @@
+//! A decoded document as a flat tape: read once, without a tree, into buffers that the next
+//! document uses again.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+
+use crate::Number;
+
+/// Bounds of what is read. What exceeds them is refused before it costs memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest document, in bytes. The tape takes at most 16 times as much.
+    pub max_bytes: u32,
+    /// Deepest nesting of objects and arrays; the document itself is at depth 1.
+    pub max_depth: u32,
+}
+
+impl Default for Limits {
+    /// 1 MiB, Kafka's own default for the size of a message, and 64 levels.
+    fn default() -> Self {
+        Self {
+            max_bytes: 1024 * 1024,
+            max_depth: 64,
+        }
+    }
+}
+
+/// Why bytes are not a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// There are no bytes.
+    #[error("the value is empty; send a JSON object")]
+    Empty,
+    /// More bytes than [`Limits::max_bytes`].
+    #[error("the value has {bytes} bytes; at most {max} are accepted")]
+    TooLarge {
+        /// Size of the value.
+        bytes: usize,
+        /// The limit.
+        max: u32,
+    },
+    /// Not UTF-8 (RFC 8259, section 8.1).
+    #[error("the value is not UTF-8: the byte at {at} starts no valid character")]
+    NotUtf8 {
+        /// Place of the first wrong byte.
+        at: usize,
+    },
+    /// Not JSON (RFC 8259).
+    #[error("the value is not JSON: {0}")]
+    NotJson(String),
+    /// Nested deeper than [`Limits::max_depth`].
+    #[error("the value nests deeper than {max} levels")]
+    TooDeep {
+        /// The limit.
+        max: u32,
+    },
+    /// JSON, but not an object.
+    #[error("the value is {found}; send a JSON object")]
+    NotAnObject {
+        /// What it is.
+        found: &'static str,
+    },
+}
+
+/// A decoded document. Reading another into it uses its memory again.
+///
+/// Owned by one thread; its [`Node`]s borrow from it.
+#[derive(Debug, Default, Clone)]
+pub struct Document {
+    entries: Vec<Entry>,
+    text: String,
+}
+
+/// One entry of the tape. A container is followed by its content and names the entry after it, so
+/// that it is skipped in one step. A field is its key, a string entry, and then its value.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String { start: u32, end: u32 },
+    Array { after: u32 },
+    Object { after: u32 },
+}
+
+/// Buffers above these sizes are given back after the document that needed them.
+const KEPT_ENTRIES: usize = 16 * 1024;
+const KEPT_TEXT: usize = 256 * 1024;
+
+impl Document {
+    /// A document without content; its root is `null` until something is read.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a JSON object, in place of what was here. Of a repeated key, the last value counts.
+    ///
+    /// # Errors
+    /// [`DocumentError`] says what is wrong; the document is then `null`.
+    pub fn read(&mut self, bytes: &[u8], limits: Limits) -> Result<(), DocumentError> {
+        self.clear();
+        let result = self.fill(bytes, limits);
+        if result.is_err() {
+            self.clear();
+        }
+        result
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.text.clear();
+        self.entries.shrink_to(KEPT_ENTRIES);
+        self.text.shrink_to(KEPT_TEXT);
+    }
+
+    fn fill(&mut self, bytes: &[u8], limits: Limits) -> Result<(), DocumentError> {
+        if bytes.len() > limits.max_bytes as usize {
+            return Err(DocumentError::TooLarge {
+                bytes: bytes.len(),
+                max: limits.max_bytes,
+            });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| DocumentError::NotUtf8 {
+            at: error.valid_up_to(),
+        })?;
+        if text.trim_ascii().is_empty() {
+            return Err(DocumentError::Empty);
+        }
+        let mut too_deep = false;
+        let mut json = serde_json::Deserializer::from_str(text);
+        // Our own limit of depth stands in for serde_json's, whose error has no kind of its own.
+        let seed = Tape {
+            document: self,
+            depth_left: limits.max_depth.min(MAX_DEPTH),
+            too_deep: &mut too_deep,
+        };
+        let result = seed.deserialize(&mut json).and_then(|()| json.end());
+        if too_deep {
+            return Err(DocumentError::TooDeep {
+                max: limits.max_depth.min(MAX_DEPTH),
+            });
+        }
+        result.map_err(|error| DocumentError::NotJson(error.to_string()))?;
+        match self.root().value() {
+            Value::Object(_) => Ok(()),
+            other => Err(DocumentError::NotAnObject {
+                found: other.kind(),
+            }),
+        }
+    }
+
+    /// The document itself.
+    pub fn root(&self) -> Node<'_> {
+        Node { tape: self, at: 0 }
+    }
+
+    fn string(&self, start: u32, end: u32) -> &str {
+        &self.text[start as usize..end as usize]
+    }
+
+    /// The entry after the one at `at` and all that it contains.
+    fn after(&self, at: u32) -> u32 {
+        match self.entries[at as usize] {
+            Entry::Array { after } | Entry::Object { after } => after,
+            _ => at + 1,
+        }
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("max_bytes fits u32, and an entry takes a byte")
+    }
+
+    fn push_string(&mut self, text: &str) {
+        let place = |len: usize| u32::try_from(len).expect("max_bytes fits u32");
+        let start = place(self.text.len());
+        self.text.push_str(text);
+        let end = place(self.text.len());
+        self.entries.push(Entry::String { start, end });
+    }
+}
+
+/// The deepest nesting any limit can allow; `serde_json` stops at 128 of its own accord.
+pub const MAX_DEPTH: u32 = 120;
+
+/// A value of a document.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    tape: &'a Document,
+    at: u32,
+}
+
+/// What a node is.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string, its escapes resolved.
+    String(&'a str),
+    /// An array's elements.
+    Array(Elements<'a>),
+    /// An object's fields.
+    Object(Fields<'a>),
+}
+
+impl Value<'_> {
+    /// The kind in words, for errors: `a string`, `an array`, …
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    /// What the node is.
+    pub fn value(self) -> Value<'a> {
+        match self.tape.entries.get(self.at as usize) {
+            None | Some(Entry::Null) => Value::Null,
+            Some(Entry::Bool(value)) => Value::Bool(*value),
+            Some(Entry::Number(value)) => Value::Number(*value),
+            Some(&Entry::String { start, end }) => Value::String(self.tape.string(start, end)),
+            Some(&Entry::Array { after }) => Value::Array(Elements(self.content(after))),
+            Some(&Entry::Object { after }) => Value::Object(Fields(self.content(after))),
+        }
+    }
+
+    fn content(self, after: u32) -> Span<'a> {
+        Span {
+            tape: self.tape,
+            next: self.at + 1,
+            end: after,
+        }
+    }
+
+    /// The field of that name, if the node is an object that has it; the last one, if repeated.
+    pub fn get(self, key: &str) -> Option<Node<'a>> {
+        let Value::Object(fields) = self.value() else {
+            return None;
+        };
+        let mut found = None;
+        for (name, value) in fields {
+            if name == key {
+                found = Some(value);
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => value.fmt(f),
+            Value::Number(value) => value.fmt(f),
+            Value::String(value) => write!(f, "{value:?}"),
+            Value::Array(elements) => f.debug_list().entries(elements).finish(),
+            Value::Object(fields) => f.debug_map().entries(fields).finish(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Span<'a> {
+    tape: &'a Document,
+    next: u32,
+    end: u32,
+}
+
+impl<'a> Span<'a> {
+    fn pop(&mut self) -> Option<Node<'a>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let node = Node {
+            tape: self.tape,
+            at: self.next,
+        };
+        self.next = self.tape.after(self.next);
+        Some(node)
+    }
+}
+
+/// The elements of an array, in their order.
+#[derive(Debug, Clone)]
+pub struct Elements<'a>(Span<'a>);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        self.0.pop()
+    }
+}
+
+/// The fields of an object, in their order, repeated ones included.
+#[derive(Debug, Clone)]
+pub struct Fields<'a>(Span<'a>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a str, Node<'a>);
+
+    fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
+        let key = self.0.pop()?;
+        let Entry::String { start, end } = key.tape.entries[key.at as usize] else {
+            unreachable!("a key is a string entry");
+        };
+        let value = self.0.pop().expect("a value follows its key");
+        Some((key.tape.string(start, end), value))
+    }
+}
+
+/// Writes one value to the tape.
+struct Tape<'t> {
+    document: &'t mut Document,
+    depth_left: u32,
+    too_deep: &'t mut bool,
+}
+
+impl Tape<'_> {
+    /// Begins a container: its place, to be closed when its end is known.
+    fn open<E: serde::de::Error>(&mut self) -> Result<u32, E> {
+        if self.depth_left == 0 {
+            *self.too_deep = true;
+            return Err(E::custom("too deep"));
+        }
+        self.depth_left -= 1;
+        let at = self.document.len();
+        self.document.entries.push(Entry::Null);
+        Ok(at)
+    }
+
+    fn inner(&mut self) -> Tape<'_> {
+        Tape {
+            document: self.document,
+            depth_left: self.depth_left,
+            too_deep: self.too_deep,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tape<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tape<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.document.entries.push(Entry::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.document.entries.push(Entry::Bool(value));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        let number = Number::from_i64(value);
+        self.document.entries.push(Entry::Number(number));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        let number = Number::from_u64(value);
+        self.document.entries.push(Entry::Number(number));
+        Ok(())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
+        self.document.entries.push(Entry::Number(number));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.document.push_string(value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        let at = self.open()?;
+        while elements.next_element_seed(self.inner())?.is_some() {}
+        let after = self.document.len();
+        self.document.entries[at as usize] = Entry::Array { after };
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
+        let at = self.open()?;
+        while fields.next_key_seed(self.inner())?.is_some() {
+            fields.next_value_seed(self.inner())?;
+        }
+        let after = self.document.len();
+        self.document.entries[at as usize] = Entry::Object { after };
+        Ok(())
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<(), E> {
+        Err(E::custom("bytes have no place in JSON"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Document, DocumentError> {
+        let mut document = Document::new();
+        document.read(bytes, Limits::default())?;
+        Ok(document)
+    }
+
+    fn to_json(node: Node<'_>) -> serde_json::Value {
+        match node.value() {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => value.into(),
+            Value::Number(value) => serde_json::from_str(&value.to_string()).unwrap(),
+            Value::String(value) => value.into(),
+            Value::Array(elements) => elements.map(to_json).collect(),
+            Value::Object(fields) => fields
+                .map(|(key, value)| (key.to_owned(), to_json(value)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written() {
+        let json = json!({
+            "a": [1, -2.5, "x\"\u{e9}\u{1f600}", null, true, [], {}],
+            "b": {"c": {"d": [[{"e": false}]]}},
+            "": 0,
+        });
+        let document = read(json.to_string().as_bytes()).unwrap();
+        assert_eq!(to_json(document.root()), json);
+        let d = document.root().get("b").unwrap().get("c").unwrap().get("d");
+        assert_eq!(format!("{:?}", d.unwrap()), r#"[[{"e": false}]]"#);
+        assert!(document.root().get("c").is_none());
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_last_value_counts() {
+        let document = read(br#"{"a": 1, "b": 2, "a": 3}"#).unwrap();
+        let a = document.root().get("a").unwrap();
+        assert!(matches!(a.value(), Value::Number(n) if n == Number::from_i64(3)));
+    }
+
+    #[test]
+    fn what_is_no_document_says_why() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"", "the value is empty; send a JSON object"),
+            (b" \n", "the value is empty; send a JSON object"),
+            (
+                b"{\"a\": ",
+                "the value is not JSON: EOF while parsing a value at line 1 column 6",
+            ),
+            (
+                b"{} {}",
+                "the value is not JSON: trailing characters at line 1 column 4",
+            ),
+            (
+                b"{\"a\": \"\xff\"}",
+                "the value is not UTF-8: the byte at 7 starts no valid character",
+            ),
+            (b"[1]", "the value is an array; send a JSON object"),
+            (b"null", "the value is null; send a JSON object"),
+            (
+                b"{\"a\": 1e999}",
+                "the value is not JSON: number out of range at line 1 column 11",
+            ),
+            (
+                b"{\"a\": NaN}",
+                "the value is not JSON: expected value at line 1 column 7",
+            ),
+        ];
+        for (bytes, message) in cases {
+            assert_eq!(read(bytes).unwrap_err().to_string(), message, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn limits_of_size_and_depth_are_exact() {
+        let nested = |depth: usize| {
+            let inner = depth - 1;
+            format!("{{\"a\":{}{}}}", "[".repeat(inner), "]".repeat(inner))
+        };
+        assert!(read(nested(64).as_bytes()).is_ok());
+        let error = read(nested(65).as_bytes()).unwrap_err();
+        assert_eq!(error, DocumentError::TooDeep { max: 64 });
+        assert!(read(nested(100_000).as_bytes()).is_err());
+
+        let limits = Limits {
+            max_bytes: 8,
+            max_depth: 64,
+        };
+        let mut document = Document::new();
+        assert_eq!(document.read(br#"{"a": 1}"#, limits), Ok(()));
+        let error = document.read(br#"{"a": 12}"#, limits).unwrap_err();
+        assert_eq!(error, DocumentError::TooLarge { bytes: 9, max: 8 });
+        assert!(matches!(document.root().value(), Value::Null));
+    }
+
+    #[test]
+    fn memory_of_a_huge_document_is_given_back() {
+        let mut document = Document::new();
+        let huge = format!("{{\"a\":[{}1]}}", "1,".repeat(400_000));
+        document.read(huge.as_bytes(), Limits::default()).unwrap();
+        document.read(b"{}", Limits::default()).unwrap();
+        assert!(document.entries.capacity() <= KEPT_ENTRIES);
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            (-1e9..1e9f64)
+                .prop_filter("not whole", |f| f.fract() != 0.0)
+                .prop_map(Into::into),
+            ".*".prop_map(serde_json::Value::String),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(".*", inner, 0..6)
+                    .prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_survives_the_tape(value in any_json()) {
+            let json = json!({ "value": value });
+            let document = read(json.to_string().as_bytes()).unwrap();
+            prop_assert_eq!(to_json(document.root()), json);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
+}
