@@ -6,7 +6,8 @@ use rust_decimal::Decimal;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An amount of money or points, exact to 28 digits, never negative.
+/// An amount of money or points: exact, never negative, below 10¹⁸ and with at most 10 decimals, so
+/// that it fits the Avro form `decimal(28, 10)`.
 ///
 /// Read from a JSON string (`"10.00"`, which keeps its zeros) or a JSON number (its shortest decimal
 /// form). Written as a string, so that no reader loses a cent to a double.
@@ -17,25 +18,34 @@ pub struct Amount(Decimal);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AmountError {
-    /// Not a decimal of up to 28 digits.
-    #[error("{0:?} is not an amount; write a decimal of up to 28 digits, as \"10.00\"")]
+    /// Not a decimal.
+    #[error("{0:?} is not an amount; write a decimal, as \"10.00\"")]
     NotDecimal(String),
+    /// Too large or too fine.
+    #[error("{0} does not fit: an amount is below 10^18 and has at most 10 decimals")]
+    OutOfRange(Decimal),
     /// Below zero.
     #[error("{0} is below zero; an amount may not be negative")]
     Negative(Decimal),
 }
 
+const END: u64 = 1_000_000_000_000_000_000;
+const MAX_DECIMALS: u32 = 10;
+
 impl Amount {
     /// The amount of a decimal text.
     ///
     /// # Errors
-    /// [`AmountError`] when it is no decimal, has more than 28 digits, or is below zero.
+    /// [`AmountError`] when it is no decimal, does not fit, or is below zero.
     pub fn parse(text: &str) -> Result<Self, AmountError> {
         let decimal = Decimal::from_str_exact(text)
             .or_else(|_| Decimal::from_scientific(text))
             .map_err(|_| AmountError::NotDecimal(text.chars().take(64).collect()))?;
         if decimal.is_sign_negative() && !decimal.is_zero() {
             return Err(AmountError::Negative(decimal));
+        }
+        if decimal >= Decimal::from(END) || decimal.normalize().scale() > MAX_DECIMALS {
+            return Err(AmountError::OutOfRange(decimal));
         }
         Ok(Self(decimal))
     }
@@ -78,7 +88,7 @@ impl Visitor<'_> for AmountVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Amount, E> {
-        Ok(Amount(value.into()))
+        self.visit_str(&value.to_string())
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Amount, E> {

@@ -17,17 +17,28 @@
 //! ```
 
 pub mod ids;
+pub mod names;
 
 pub mod amount;
 pub mod document;
 pub mod number;
 
 pub mod campaign;
+pub mod change;
+pub mod dead_letter;
 pub mod event;
+pub mod match_document;
+
+pub mod avro;
+pub mod encoding;
 
 pub use amount::{Amount, AmountError};
 pub use campaign::{Campaign, CampaignError, Reward, Schedule, Status};
+pub use change::{CampaignChange, ChangeAction};
+pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
+pub use encoding::{Encoding, MatchError};
 pub use event::{Event, EventDocument, EventError};
 pub use ids::{CampaignId, CustomerId, EventId, IdError, MatchId};
+pub use match_document::{Match, Source};
 pub use number::Number;

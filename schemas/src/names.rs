@@ -1,0 +1,43 @@
+//! Names on the wire: topics and headers.
+
+/// Default names of the topics; each can be set (`EVENTS_TOPIC`, …).
+pub mod topic {
+    /// What customers did; key `customer_id`.
+    pub const EVENTS: &str = "events";
+    /// The campaigns; compacted, one partition, key the campaign's id.
+    pub const CAMPAIGNS: &str = "campaigns";
+    /// Who changed which campaign; kept for ever.
+    pub const CAMPAIGN_CHANGES: &str = "campaign-changes";
+    /// What reward services consume; key `event_id`, partition that of the event.
+    pub const MATCHES: &str = "matches";
+    /// Matches of campaigns whose budget all customers share, before the settler.
+    pub const CLAIMS: &str = "claims";
+    /// Changelog of what the matcher knows of each customer; compacted.
+    pub const CUSTOMER_STATE: &str = "customer-state";
+    /// Events that can never be processed.
+    pub const DEAD_LETTERS: &str = "dead-letters";
+}
+
+/// Names of record headers. Their values are UTF-8 text.
+pub mod header {
+    /// The trace that the record belongs to (W3C Trace Context); carried from event to match.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// Upstream's own name for the request; carried from event to match.
+    pub const CORRELATION_ID: &str = "correlation-id";
+
+    /// On dead letters: topic the event came from.
+    pub const ERROR_TOPIC: &str = "__campaign.errors.topic";
+    /// On dead letters: partition the event came from.
+    pub const ERROR_PARTITION: &str = "__campaign.errors.partition";
+    /// On dead letters: offset of the event.
+    pub const ERROR_OFFSET: &str = "__campaign.errors.offset";
+    /// On dead letters: why, as a stable word ([`crate::DeadLetterReason::code`]).
+    pub const ERROR_CODE: &str = "__campaign.errors.code";
+    /// On dead letters: why, in words.
+    pub const ERROR_MESSAGE: &str = "__campaign.errors.message";
+    /// On dead letters: version of the program that refused the event.
+    pub const ERROR_APP_VERSION: &str = "__campaign.errors.app_version";
+    /// On dead letters without the value, because `dead-letters` does not take a record of that size:
+    /// how many bytes it has. It is to be had from the source topic until retention removes it there.
+    pub const ERROR_VALUE_BYTES: &str = "__campaign.errors.value_bytes";
+}
