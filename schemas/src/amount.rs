@@ -126,12 +126,14 @@ mod tests {
     fn what_is_no_amount_says_why() {
         let cases = [
             ("-1", "-1 is below zero; an amount may not be negative"),
-            (
-                "\"ten\"",
-                "\"ten\" is not an amount; write a decimal of up to 28 digits",
-            ),
+            ("\"ten\"", "\"ten\" is not an amount; write a decimal"),
             ("\"\"", "\"\" is not an amount"),
             ("1e99", "is not an amount"),
+            (
+                "1e18",
+                "1000000000000000000 does not fit: an amount is below 10^18",
+            ),
+            ("\"0.00000000001\"", "at most 10 decimals"),
             ("true", "expected an amount"),
             ("\"payload.amount * 0.05\"", "is not an amount"),
         ];
