@@ -1,0 +1,58 @@
+//! Patterns: what a campaign's `when` asks of an event.
+
+use schemas::Node;
+
+use crate::conjunction::{Conjunction, Part, conjunctions};
+use crate::problem::PatternErrors;
+use crate::{evaluate, parse};
+
+/// A checked and compiled event pattern, in the language of `docs/rules.md`.
+///
+/// Immutable; any number of threads may evaluate it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    conjunctions: Box<[Conjunction]>,
+}
+
+impl Pattern {
+    /// Reads and checks a pattern.
+    ///
+    /// # Errors
+    /// [`PatternErrors`] lists everything that is wrong, each with its place and what to write instead.
+    /// Only what the `$or`s make together is checked last, when nothing else is wrong.
+    pub fn parse(pattern: &serde_json::Value) -> Result<Self, PatternErrors> {
+        let clauses = parse::clauses(pattern)?;
+        let conjunctions = conjunctions(&clauses)?;
+        Ok(Self { conjunctions })
+    }
+
+    /// Whether the event, an object, meets the pattern.
+    ///
+    /// Allocates nothing. The time is linear in the pattern and in those parts of the event that it
+    /// speaks of.
+    pub fn matches(&self, event: Node<'_>) -> bool {
+        self.conjunctions
+            .iter()
+            .any(|conjunction| evaluate::holds(conjunction, event))
+    }
+
+    /// The strings one of which a field of the event itself must hold for any match; `None` if the
+    /// pattern can be met otherwise. One that several `$or` objects ask for comes several times.
+    pub(crate) fn required_strings(&self, field: &str) -> Option<Vec<&str>> {
+        let mut strings = Vec::new();
+        for conjunction in &self.conjunctions {
+            let (_, part) = conjunction
+                .fields
+                .iter()
+                .find(|(name, _)| **name == *field)?;
+            let Part::Value(conditions) = part else {
+                return None;
+            };
+            let required = conditions
+                .iter()
+                .find_map(|condition| condition.required_strings())?;
+            strings.extend(required.iter().map(|text| &**text));
+        }
+        Some(strings)
+    }
+}
