@@ -5,6 +5,9 @@ use schemas::{Campaign, Event, Status};
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
 
+/// What stands for no offset, as in Kafka's own protocol.
+const NO_OFFSET: i64 = -1;
+
 /// A campaign with its pattern compiled.
 ///
 /// Immutable, shared between rule sets as `Arc`.
@@ -12,7 +15,7 @@ use crate::problem::PatternErrors;
 pub struct Rule {
     campaign: Campaign,
     pattern: Pattern,
-    offset: Option<i64>,
+    offset: i64,
 }
 
 impl Rule {
@@ -25,14 +28,14 @@ impl Rule {
         Ok(Self {
             campaign,
             pattern,
-            offset: None,
+            offset: NO_OFFSET,
         })
     }
 
     /// The same rule, with the offset in `campaigns` of the record that it was read from.
     #[must_use]
-    pub fn read_at(mut self, offset: i64) -> Self {
-        self.offset = Some(offset);
+    pub fn at_offset(mut self, offset: i64) -> Self {
+        self.offset = offset;
         self
     }
 
@@ -46,9 +49,9 @@ impl Rule {
         &self.pattern
     }
 
-    /// The offset in `campaigns` of the record that it was read from; `None` if it came otherwise,
-    /// from a file or a test.
-    pub fn offset(&self) -> Option<i64> {
+    /// The offset in `campaigns` of the record that it was read from; -1 if it came otherwise, from a
+    /// file or a test.
+    pub fn offset(&self) -> i64 {
         self.offset
     }
 

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_rule_knows_where_it_was_read() {
         let rule = Arc::unwrap_or_clone(rule("a", &json!({})));
-        assert_eq!(rule.offset(), None);
-        assert_eq!(rule.read_at(7).offset(), Some(7));
+        assert_eq!(rule.offset(), -1);
+        assert_eq!(rule.at_offset(7).offset(), 7);
     }
 }
