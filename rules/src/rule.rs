@@ -1,6 +1,7 @@
 //! Rules: campaigns ready to meet events.
 
 use schemas::{Campaign, Event, Status};
+use serde_json::value::RawValue;
 
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
@@ -11,10 +12,11 @@ const NO_OFFSET: i64 = -1;
 /// A campaign with its pattern compiled.
 ///
 /// Immutable, shared between rule sets as `Arc`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     campaign: Campaign,
     pattern: Pattern,
+    reward: Box<RawValue>,
     offset: i64,
 }
 
@@ -23,11 +25,17 @@ impl Rule {
     ///
     /// # Errors
     /// [`PatternErrors`] lists everything that is wrong with the pattern.
+    ///
+    /// # Panics
+    /// Never: a reward is made of strings and JSON values, which can be written as JSON.
     pub fn compile(campaign: Campaign) -> Result<Self, PatternErrors> {
         let pattern = Pattern::parse(&campaign.when)?;
+        let reward = serde_json::value::to_raw_value(&campaign.reward)
+            .expect("a reward is made of strings and JSON values");
         Ok(Self {
             campaign,
             pattern,
+            reward,
             offset: NO_OFFSET,
         })
     }
@@ -49,6 +57,11 @@ impl Rule {
         &self.pattern
     }
 
+    /// The reward as its matches carry it: its JSON, written once here instead of once a match.
+    pub fn reward(&self) -> &RawValue {
+        &self.reward
+    }
+
     /// The offset in `campaigns` of the record that it was read from; -1 if it came otherwise, from a
     /// file or a test.
     pub fn offset(&self) -> i64 {
@@ -61,5 +74,41 @@ impl Rule {
         self.campaign.status == Status::Active
             && self.campaign.schedule.contains(event.occurred_at)
             && self.pattern.matches(event.root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn compile(when: &serde_json::Value) -> Result<Rule, PatternErrors> {
+        let campaign = json!({
+            "id": "ten",
+            "name": "Ten",
+            "when": when,
+            "reward": {"kind": "credit", "amount": 10.10, "currency": "USD", "points": 1.5},
+        });
+        let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
+        Rule::compile(campaign)
+    }
+
+    #[test]
+    fn a_rule_carries_its_campaign_its_reward_and_where_it_was_read() {
+        let rule = compile(&json!({"event_type": ["purchase"]})).unwrap();
+        assert_eq!(rule.campaign().name, "Ten");
+        assert_eq!(
+            rule.reward().get(),
+            r#"{"kind":"credit","amount":"10.1","currency":"USD","points":1.5}"#
+        );
+        assert_eq!(rule.offset(), -1);
+        assert_eq!(rule.at_offset(7).offset(), 7);
+    }
+
+    #[test]
+    fn a_campaign_with_a_broken_pattern_is_no_rule() {
+        assert!(compile(&json!({"event_type": "purchase"})).is_err());
+        assert!(compile(&json!({})).is_err());
     }
 }

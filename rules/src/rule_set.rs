@@ -242,11 +242,4 @@ mod tests {
             assert_eq!(winners(&set, "purchase", at), expected, "{at}");
         }
     }
-
-    #[test]
-    fn a_rule_knows_where_it_was_read() {
-        let rule = Arc::unwrap_or_clone(rule("a", &json!({})));
-        assert_eq!(rule.offset(), -1);
-        assert_eq!(rule.at_offset(7).offset(), 7);
-    }
 }
