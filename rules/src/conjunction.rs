@@ -307,4 +307,14 @@ mod tests {
         let names: Vec<_> = ways[0].fields.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, ["c", "f", "a", "b", "g"]);
     }
+    #[test]
+    fn more_conditions_than_bits_on_one_field_are_refused() {
+        let condition = || clauses(&json!({"a": [1]})).unwrap().remove(0);
+        let many = |count| (0..count).map(|_| condition()).collect::<Vec<_>>();
+        assert!(conjunctions(&many(MAX_CONDITIONS_A_FIELD)).is_ok());
+        let errors = conjunctions(&many(MAX_CONDITIONS_A_FIELD + 1)).unwrap_err();
+        let found = MAX_CONDITIONS_A_FIELD + 1;
+        let problem = &errors.iter().next().unwrap().problem;
+        assert_eq!(problem, &Problem::TooManyOnOneField { found });
+    }
 }

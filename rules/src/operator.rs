@@ -238,9 +238,6 @@ fn numeric(operand: &Json) -> Result<Numeric, Problem> {
         let expected = "a list of a comparison and a number, as [\">=\", 50]";
         return Err(wrong("numeric", expected, operand));
     };
-    if list.is_empty() {
-        return Err(Problem::EmptyList);
-    }
     let mut comparisons = Vec::with_capacity(2);
     for pair in list.chunks(2) {
         comparisons.push(comparison(&pair[0], pair.get(1))?);

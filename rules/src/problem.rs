@@ -93,7 +93,7 @@ pub enum Problem {
         written: String,
     },
     /// A list without entries can never be met.
-    #[error("the list is empty and can never be met; write at least one alternative, as [\"US\"]")]
+    #[error("the list is empty and can never be met; write at least one entry, as [\"US\"]")]
     EmptyList,
     /// A list in a list of alternatives.
     #[error("an alternative is a value or an operator, not a list; write all of them in one list")]
@@ -118,7 +118,8 @@ pub enum Problem {
     },
     /// An operator that the language does not have.
     #[error(
-        "there is no operator {found:?}{}; the operators are {}", did_you_mean(*.near), crate::operator::NAMES.join(", ")
+        "there is no operator {found:?}; {} {}",
+        did_you_mean(*.near), crate::operator::NAMES.join(", ")
     )]
     UnknownOperator {
         /// What stands there.
@@ -247,8 +248,8 @@ pub enum Problem {
     },
     /// One field is asked for its value and for fields in it.
     #[error(
-        "the field is asked for its value and, through \"$or\", for fields in it at once; \
-         no single condition can say so, write them in different objects of the \"$or\""
+        "the field is asked both for its value and, through \"$or\", for fields in it; write the two in \
+         different objects of the \"$or\""
     )]
     ValueAndObject,
     /// Too deep.
@@ -297,7 +298,10 @@ pub enum Problem {
 }
 
 fn did_you_mean(near: Option<&str>) -> String {
-    near.map_or_else(String::new, |near| format!(", did you mean {near:?}?"))
+    near.map_or_else(
+        || "the operators are".to_owned(),
+        |near| format!("did you mean {near:?}? The operators are"),
+    )
 }
 
 fn or_reason(reserved: Option<&str>) -> String {
