@@ -1,10 +1,25 @@
-.PHONY: test clippy format
+# The words of the README. Everything that is not here already is fetched by these targets.
 
-test:
+.PHONY: demo test bench clippy format deny
+
+demo: ## everything in one process, with sample campaigns and a stream of events
+	cargo run --release --package standalone
+
+test: ## all tests, also those on a real Kafka and a real Cassandra, which are brought and started here
+	dev/fetch
+	cargo build --workspace --all-targets
 	cargo test --workspace
+
+bench: ## figures of speed, on a real Kafka
+	dev/fetch
+	cargo build --release --workspace --bins
+	cargo bench --workspace
 
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 format:
 	cargo fmt --all
+
+deny: ## licences, advisories and sources of all dependencies
+	cargo deny check

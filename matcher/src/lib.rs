@@ -1,1 +1,17 @@
-//! Events to matches: worker, recorder, migrations.
+//! Events to matches, exactly once.
+//!
+//! Reads in the order of the data: [`campaigns`] keeps the rule set, [`worker`] consumes, decides
+//! ([`decide`]), writes and commits, [`recorder`] follows the committed matches and [`store`] writes
+//! them to the database. [`Matcher`] starts it all within a process.
+
+pub mod campaigns;
+pub mod decide;
+pub mod recorder;
+pub mod settings;
+pub mod store;
+pub mod worker;
+
+mod start;
+
+pub use settings::MatcherSettings;
+pub use start::{Matcher, Settings};

@@ -1,0 +1,201 @@
+//! The last good version of every campaign. Pure: records in, a rule set out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rules::{Rule, RuleSet};
+use schemas::{CampaignError, Encoding, Status};
+
+/// A record of `campaigns` as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct CampaignRecord<'a> {
+    /// The record's key; must be the campaign's id.
+    pub key: Option<&'a [u8]>,
+    /// The document; `None` deletes the campaign.
+    pub value: Option<&'a [u8]>,
+    /// Offset of the record, stamped on the campaign's matches.
+    pub offset: i64,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The campaign is as the record says.
+    Stored {
+        /// Its id.
+        id: String,
+        /// Fields of the document that no release so far knows.
+        unknown_fields: Vec<String>,
+    },
+    /// The campaign is gone.
+    Deleted {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Why a record changed nothing. The last good version of the campaign stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A record without a key names no campaign.
+    #[error("the record has no key; its key must be the campaign's id")]
+    NoKey,
+    /// The document is broken.
+    #[error(transparent)]
+    Campaign(#[from] CampaignError),
+    /// The document's `when` is broken.
+    #[error(transparent)]
+    Pattern(#[from] rules::PatternErrors),
+}
+
+impl Refused {
+    /// A stable word for machines: the metric label `reason`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::Campaign(CampaignError::Key { .. }) => "key_mismatch",
+            Self::Campaign(CampaignError::Unsupported { .. }) => "unsupported",
+            Self::Campaign(_) => "invalid_document",
+            Self::Pattern(_) => "invalid_pattern",
+        }
+    }
+}
+
+/// Every campaign of the topic, whatever its status, in its last good version.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    encoding: Encoding,
+    rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
+}
+
+impl Catalog {
+    /// An empty catalog of documents in that encoding.
+    pub fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            rules: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one record in.
+    ///
+    /// # Errors
+    /// [`Refused`] says what is wrong with it; nothing has changed.
+    pub fn apply(&mut self, record: CampaignRecord<'_>) -> Result<Applied, Refused> {
+        let key = record.key.ok_or(Refused::NoKey)?;
+        let Some(value) = record.value else {
+            self.rules.remove(key);
+            return Ok(Applied::Deleted {
+                id: String::from_utf8_lossy(key).into_owned(),
+            });
+        };
+        let campaign = self.encoding.read_campaign(value)?;
+        campaign.check_key(key)?;
+        let stored = Applied::Stored {
+            id: campaign.id.to_string(),
+            unknown_fields: campaign.unknown_fields().map(str::to_owned).collect(),
+        };
+        let rule = Rule::compile(campaign)?.at_offset(record.offset);
+        self.rules.insert(key.into(), Arc::new(rule));
+        Ok(stored)
+    }
+
+    /// The live campaigns, compiled.
+    pub fn rule_set(&self) -> RuleSet {
+        RuleSet::build(self.rules.values().cloned())
+    }
+
+    /// How many campaigns have a status.
+    pub fn count(&self, status: Status) -> usize {
+        let with_status = |rule: &&Arc<Rule>| rule.campaign().status == status;
+        self.rules.values().filter(with_status).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn document(version: u64) -> Value {
+        json!({
+            "id": "ten", "name": "Ten", "version": version, "reward": {"kind": "credit"},
+            "when": {"event_type": ["purchase"]},
+        })
+    }
+
+    fn apply(catalog: &mut Catalog, json: &Value, offset: i64) -> Result<Applied, Refused> {
+        catalog.apply(CampaignRecord {
+            key: Some(b"ten"),
+            value: Some(json.to_string().as_bytes()),
+            offset,
+        })
+    }
+
+    fn version(catalog: &Catalog) -> Option<u64> {
+        let rule = catalog.rules.values().next()?;
+        Some(rule.campaign().version)
+    }
+
+    #[test]
+    fn a_broken_document_leaves_the_last_good_version_in_force() {
+        let mut catalog = Catalog::default();
+        apply(&mut catalog, &document(1), 0).unwrap();
+        let mut broken_pattern = document(2);
+        broken_pattern["when"] = json!({"event_type": "purchase"});
+        let mut unsupported = document(2);
+        unsupported["limits"] = json!({"per_customer": {"times": 1}});
+        let mut other_id = document(2);
+        other_id["id"] = json!("eleven");
+        let cases = [
+            (broken_pattern, "invalid_pattern"),
+            (unsupported, "unsupported"),
+            (other_id, "key_mismatch"),
+            (json!({"id": "ten"}), "invalid_document"),
+            (json!("ten"), "invalid_document"),
+        ];
+        for (json, code) in cases {
+            let refused = apply(&mut catalog, &json, 1).unwrap_err();
+            assert_eq!(refused.code(), code, "{refused}");
+            assert_eq!(version(&catalog), Some(1));
+        }
+        let no_key = CampaignRecord {
+            key: None,
+            value: None,
+            offset: 2,
+        };
+        assert_eq!(catalog.apply(no_key).unwrap_err().code(), "no_key");
+        apply(&mut catalog, &document(3), 3).unwrap();
+        assert_eq!(version(&catalog), Some(3));
+    }
+
+    #[test]
+    fn a_null_deletes_and_only_active_campaigns_are_counted_active() {
+        let mut catalog = Catalog::default();
+        let mut paused = document(1);
+        paused["status"] = json!("paused");
+        paused["colour"] = json!("red");
+        let stored = apply(&mut catalog, &paused, 0).unwrap();
+        let unknown_fields = vec!["colour".to_owned()];
+        assert_eq!(
+            stored,
+            Applied::Stored {
+                id: "ten".into(),
+                unknown_fields
+            }
+        );
+        assert_eq!(
+            (catalog.count(Status::Paused), catalog.count(Status::Active)),
+            (1, 0)
+        );
+        let tombstone = CampaignRecord {
+            key: Some(b"ten"),
+            value: None,
+            offset: 1,
+        };
+        catalog.apply(tombstone).unwrap();
+        assert_eq!(version(&catalog), None);
+        catalog.apply(tombstone).unwrap();
+    }
+}

@@ -1,0 +1,9 @@
+//! The campaigns: read from the compacted topic to its end before the first event, then followed.
+
+mod catalog;
+mod follower;
+mod metrics;
+
+pub use self::catalog::{Applied, CampaignRecord, Catalog, Refused};
+pub use self::follower::{Follower, FollowerSettings};
+pub use self::metrics::CampaignMetrics;

@@ -1,0 +1,175 @@
+//! Decides one event: which campaigns it wins, or why it can never win any. Pure; no clocks, no I/O.
+
+use rules::{Rule, RuleSet};
+use schemas::{DeadLetterReason, Document, Encoding, Event, Limits};
+
+/// A record of `events` as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The record's key; must be the customer's id.
+    pub key: Option<&'a [u8]>,
+    /// The record's value.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Reads events and asks the rules. Owned by one worker; its buffers serve one event after another.
+#[derive(Debug, Default)]
+pub struct Decider {
+    encoding: Encoding,
+    limits: Limits,
+    document: Document,
+}
+
+impl Decider {
+    /// A decider of events in that encoding and within those limits.
+    pub fn new(encoding: Encoding, limits: Limits) -> Self {
+        Self {
+            encoding,
+            limits,
+            document: Document::new(),
+        }
+    }
+
+    /// Reads the record and fills `winners` with the campaigns it wins, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`DeadLetterReason`]: the record can never be processed. `winners` is then empty.
+    pub fn decide<'r>(
+        &mut self,
+        record: Record<'_>,
+        rules: &'r RuleSet,
+        winners: &mut Vec<&'r Rule>,
+    ) -> Result<Event<'_>, DeadLetterReason> {
+        winners.clear();
+        let value = record.value.ok_or(DeadLetterReason::NoValue)?;
+        self.encoding
+            .read_event(value, self.limits, &mut self.document)?;
+        let event = Event::of(&self.document)?;
+        let key = record.key.ok_or(DeadLetterReason::NoKey)?;
+        if key != event.customer_id.as_bytes() {
+            return Err(DeadLetterReason::KeyMismatch {
+                key: String::from_utf8_lossy(key).chars().take(64).collect(),
+                customer_id: event.customer_id.to_owned(),
+            });
+        }
+        rules.winners(&event, winners);
+        Ok(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rules() -> RuleSet {
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
+        });
+        let campaign = serde_json::from_value(campaign).unwrap();
+        RuleSet::build([Arc::new(Rule::compile(campaign).unwrap())])
+    }
+
+    fn purchase() -> Value {
+        json!({
+            "event_id": "e-1", "customer_id": "c-1", "event_type": "purchase",
+            "occurred_at": "2026-11-24T09:30:00Z", "payload": {"amount": 75},
+        })
+    }
+
+    #[test]
+    fn a_purchase_wins_its_campaign() {
+        let rules = rules();
+        let mut winners = Vec::new();
+        let value = purchase().to_string();
+        let record = Record {
+            key: Some(b"c-1"),
+            value: Some(value.as_bytes()),
+        };
+        let mut decider = Decider::default();
+        let event = decider.decide(record, &rules, &mut winners).unwrap();
+        assert_eq!(event.event_id, "e-1");
+        assert_eq!(winners.len(), 1);
+        assert_eq!(winners[0].campaign().id.as_str(), "ten");
+    }
+
+    /// Every way in which an event can be broken, with its word and what it says.
+    #[test]
+    fn what_can_never_be_processed_says_why_and_the_next_event_is_not_hurt() {
+        let with = |field: &str, value: Value| {
+            let mut event = purchase();
+            event[field] = value;
+            event.to_string().into_bytes()
+        };
+        let without = |field: &str| {
+            let mut event = purchase();
+            event.as_object_mut().unwrap().remove(field);
+            event.to_string().into_bytes()
+        };
+        let good = purchase().to_string().into_bytes();
+        let nested = format!("{{\"a\":{}{}}}", "[".repeat(70), "]".repeat(70));
+        let key: Option<&[u8]> = Some(b"c-1");
+        type Case<'a> = (&'a str, Option<&'a [u8]>, Option<Vec<u8>>);
+        let cases: Vec<Case<'_>> = vec![
+            ("no_value", key, None),
+            ("empty", key, Some(Vec::new())),
+            ("not_json", key, Some(good[..good.len() / 2].to_vec())),
+            ("not_utf8", key, Some([&good[..20], b"\xff"].concat())),
+            (
+                "too_large",
+                key,
+                Some(with("payload", json!({"a": "x".repeat(1 << 20)}))),
+            ),
+            ("too_deep", key, Some(nested.into_bytes())),
+            ("not_an_object", key, Some(b"[]".to_vec())),
+            ("missing_field", key, Some(without("event_id"))),
+            ("missing_field", key, Some(without("customer_id"))),
+            ("missing_field", key, Some(without("event_type"))),
+            ("missing_field", key, Some(without("occurred_at"))),
+            ("wrong_type", key, Some(with("event_id", json!(7)))),
+            ("wrong_type", key, Some(with("payload", json!("x")))),
+            ("empty_id", key, Some(with("event_id", json!("")))),
+            (
+                "id_too_long",
+                key,
+                Some(with("event_id", json!("x".repeat(257)))),
+            ),
+            ("invalid_id", key, Some(with("event_id", json!("a\u{0}b")))),
+            (
+                "invalid_event_type",
+                key,
+                Some(with("event_type", json!(""))),
+            ),
+            (
+                "invalid_time",
+                key,
+                Some(with("occurred_at", json!("soon"))),
+            ),
+            ("no_key", None, Some(good.clone())),
+            ("key_mismatch", Some(b"c-2"), Some(good.clone())),
+            ("key_mismatch", Some(b""), Some(good.clone())),
+        ];
+        let rules = rules();
+        let mut decider = Decider::default();
+        for (code, key, value) in cases {
+            let mut winners = Vec::new();
+            let value = value.as_deref();
+            let error = decider
+                .decide(Record { key, value }, &rules, &mut winners)
+                .unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(winners.is_empty(), "{code}");
+
+            let record = Record {
+                key: Some(b"c-1"),
+                value: Some(&good),
+            };
+            decider.decide(record, &rules, &mut winners).unwrap();
+            assert_eq!(winners.len(), 1, "after {code}");
+        }
+    }
+}

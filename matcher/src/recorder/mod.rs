@@ -1,0 +1,1 @@
+//! Committed matches to the database.

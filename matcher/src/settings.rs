@@ -1,0 +1,145 @@
+//! The settings of the matcher.
+
+use std::time::Duration;
+
+use clap::Args;
+use schemas::Limits;
+
+use crate::worker::Pace;
+
+/// Settings of the workers.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Matcher")]
+pub struct MatcherSettings {
+    /// Consumer group of the workers
+    #[arg(
+        long = "matcher-group",
+        env = "MATCHER_GROUP",
+        default_value = "matcher"
+    )]
+    pub group: String,
+
+    /// Number of workers, each a thread with its own consumer and transactional producer; more than
+    /// the topic has partitions stand idle [default: one a core]
+    #[arg(long = "matcher-workers", env = "MATCHER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+
+    /// Name of this process, stable over restarts and used by no other process of the group: a
+    /// restart takes over at once what its predecessor left open [default: the host's name]
+    #[arg(long = "matcher-instance", env = "MATCHER_INSTANCE", value_parser = instance)]
+    pub instance: Option<String>,
+
+    /// Longest time an event waits for the commit of its batch, in milliseconds
+    #[arg(
+        long,
+        env = "COMMIT_INTERVAL_MS",
+        default_value = "100",
+        value_parser = service::settings::millis(1..=5_000)
+    )]
+    pub commit_interval_ms: Duration,
+
+    /// Shortest time between two transactions of a worker when events trickle, in milliseconds; each
+    /// transaction costs the broker some requests, whatever is in it
+    #[arg(
+        long,
+        env = "MIN_COMMIT_INTERVAL_MS",
+        default_value = "10",
+        value_parser = service::settings::millis(0..=5_000)
+    )]
+    pub min_commit_interval_ms: Duration,
+
+    /// Most events in a batch
+    #[arg(long, env = "MAX_BATCH_EVENTS", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_batch_events: u32,
+
+    /// Largest event, in bytes; larger ones are dead letters
+    #[arg(long, env = "MAX_EVENT_BYTES", default_value_t = Limits::default().max_bytes, value_parser = clap::value_parser!(u32).range(256..=64 * 1024 * 1024))]
+    pub max_event_bytes: u32,
+
+    /// Deepest nesting of an event; deeper ones are dead letters
+    #[arg(long, env = "MAX_EVENT_DEPTH", default_value_t = Limits::default().max_depth, value_parser = clap::value_parser!(u32).range(2..=schemas::document::MAX_DEPTH as i64))]
+    pub max_event_depth: u32,
+}
+
+/// Matches and dead letters that a batch may hold in memory before it is committed.
+const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
+
+impl MatcherSettings {
+    /// Number of workers: as set, or one a core.
+    pub fn workers(&self) -> usize {
+        self.workers.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        )
+    }
+
+    /// Name of this process: as set, or the host's.
+    pub fn instance(&self) -> String {
+        self.instance.clone().unwrap_or_else(|| {
+            std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .ok()
+                .and_then(|name| instance(name.trim()).ok())
+                .unwrap_or_else(|| "matcher".to_owned())
+        })
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            commit_interval: self.commit_interval_ms,
+            min_commit_interval: self.min_commit_interval_ms,
+            max_events: self.max_batch_events as usize,
+            max_output_bytes: MAX_OUTPUT_BYTES,
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            max_bytes: self.max_event_bytes,
+            max_depth: self.max_event_depth,
+        }
+    }
+}
+
+fn instance(name: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
+        return Err("use 1 to 128 letters, digits, '-', '_' and '.'".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        matcher: MatcherSettings,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<MatcherSettings, String> {
+        Command::try_parse_from([&["matcher"], arguments].concat())
+            .map(|command| command.matcher)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_are_typed_and_bounded() {
+        let settings = parse(&["--commit-interval-ms", "250", "--matcher-workers", "3"]).unwrap();
+        assert_eq!(settings.pace().commit_interval, Duration::from_millis(250));
+        assert_eq!(settings.workers(), 3);
+        let broken = [
+            ["--commit-interval-ms", "0"],
+            ["--matcher-workers", "0"],
+            ["--matcher-instance", "a b"],
+            ["--max-event-depth", "1000"],
+        ];
+        for arguments in broken {
+            let error = parse(&arguments).unwrap_err();
+            assert!(error.contains(arguments[0]), "{error}");
+        }
+    }
+}

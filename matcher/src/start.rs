@@ -1,0 +1,168 @@
+//! Starts the matcher's parts within a process.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use rdkafka::config::ClientConfig;
+use rules::RuleSet;
+use schemas::Encoding;
+use service::settings::{KafkaSettings, TopicSettings};
+use service::{Health, Metrics, Shutdown};
+
+use crate::campaigns::{CampaignMetrics, Follower, FollowerSettings};
+use crate::settings::MatcherSettings;
+use crate::worker::{Surroundings, Worker, WorkerMetrics, WorkerSettings};
+
+/// A worker that has not beaten for so long hangs. The longest call to Kafka takes 30 s.
+const WORKER_MAX_AGE: Duration = Duration::from_mins(2);
+const FOLLOWER_MAX_AGE: Duration = Duration::from_mins(1);
+
+/// What the matcher is set to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The workers.
+    pub matcher: MatcherSettings,
+    /// The broker.
+    pub kafka: KafkaSettings,
+    /// The topics' names.
+    pub topics: TopicSettings,
+    /// Added to each transactional id. Empty but for `standalone`, whose embedded broker needs new
+    /// ids at each start.
+    pub transactional_id_suffix: String,
+}
+
+/// The running matcher: the campaigns' follower and the workers.
+pub struct Matcher {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Matcher {
+    /// Starts the threads. Workers join their group once the campaigns are read to their end.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(
+        settings: &Settings,
+        health: &Health,
+        metrics: &Metrics,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
+        let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
+        let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
+        let follower = Follower {
+            settings: FollowerSettings {
+                reader: settings.kafka.reader(),
+                observer: settings.kafka.observer(),
+                topic: settings.topics.campaigns_topic.clone(),
+                encoding: Encoding::Json,
+            },
+            rules: Arc::clone(&rules),
+            metrics: CampaignMetrics::new(metrics),
+            component: health.component("campaigns"),
+            heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        let mut threads = vec![spawn("campaigns", move || {
+            follower.run(|| {
+                // The receiver is gone only when the process shuts down.
+                let _ = loaded.send(());
+            });
+        })?];
+
+        let pool = Pool {
+            settings: (0..settings.matcher.workers())
+                .map(|number| worker_settings(settings, number))
+                .collect(),
+            rules,
+            metrics: WorkerMetrics::new(metrics),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("workers", move || pool.run(&is_loaded))?);
+        Ok(Self { threads })
+    }
+
+    /// Waits until all threads have ended, which they do after a shutdown was requested.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the matcher panicked");
+            }
+        }
+    }
+}
+
+/// The workers, before they run.
+struct Pool {
+    settings: Vec<WorkerSettings>,
+    rules: Arc<ArcSwap<RuleSet>>,
+    metrics: WorkerMetrics,
+    health: Health,
+    shutdown: Shutdown,
+}
+
+impl Pool {
+    /// Runs the workers as soon as the campaigns are known, until they have all ended.
+    fn run(self, is_loaded: &mpsc::Receiver<()>) {
+        // The sender is dropped when the follower ends before it has read the campaigns.
+        if is_loaded.recv().is_err() {
+            return;
+        }
+        thread::scope(|scope| {
+            for settings in self.settings {
+                let name = settings.name.clone();
+                let surroundings = Surroundings {
+                    rules: Arc::clone(&self.rules),
+                    metrics: self.metrics.clone(),
+                    heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
+                    shutdown: self.shutdown.clone(),
+                };
+                let worker = Worker::new(settings, surroundings);
+                let started = thread::Builder::new()
+                    .name(name)
+                    .spawn_scoped(scope, move || worker.run());
+                if let Err(error) = started {
+                    self.shutdown
+                        .fail(&anyhow::Error::new(error).context("starting a worker's thread"));
+                }
+            }
+        });
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .with_context(|| format!("starting thread {name}"))
+}
+
+fn worker_settings(settings: &Settings, number: usize) -> WorkerSettings {
+    let matcher = &settings.matcher;
+    let slot = format!("{}-{number}", matcher.instance());
+    let mut consumer: ClientConfig = settings.kafka.consumer(&matcher.group);
+    // Static membership (KIP-345) only where the name is known to be stable: after a kill the same
+    // name takes its partitions back without a rebalance, and its predecessor is fenced.
+    if matcher.instance.is_some() {
+        consumer.set("group.instance.id", &slot);
+    }
+    let transactional_id = format!(
+        "{}-{slot}{}",
+        matcher.group, settings.transactional_id_suffix
+    );
+    WorkerSettings {
+        name: format!("worker-{number}"),
+        consumer,
+        producer: settings.kafka.transactional_producer(&transactional_id),
+        events_topic: settings.topics.events_topic.clone(),
+        matches_topic: settings.topics.matches_topic.clone(),
+        dead_letters_topic: settings.topics.dead_letters_topic.clone(),
+        encoding: Encoding::Json,
+        limits: matcher.limits(),
+        pace: matcher.pace(),
+    }
+}

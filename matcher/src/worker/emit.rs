@@ -1,0 +1,184 @@
+//! Writes what was decided of one event to the open transaction.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use rdkafka::Message;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use rules::Rule;
+use schemas::names::header;
+use schemas::{DeadLetter, DeadLetterReason, Encoding, Event, Match, Source};
+
+use super::transaction::Open;
+
+/// Headers that a match takes over from its event.
+const CARRIED: [&str; 2] = [header::TRACEPARENT, header::CORRELATION_ID];
+
+/// Above this size a dead letter goes without its value once the broker has refused one as too large.
+/// Kafka's own default takes records of about 1 MB; what remains is left to key and headers.
+const SURELY_TAKEN: usize = 512 * 1024;
+
+/// Names of the topics written to.
+#[derive(Debug, Clone)]
+pub(super) struct Outputs {
+    pub(super) matches: String,
+    pub(super) dead_letters: String,
+}
+
+/// How dead letters carry their value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// Byte for byte.
+    Whole,
+    /// Byte for byte up to [`SURELY_TAKEN`]; larger ones stay in the source topic, named by header.
+    SmallOnly,
+}
+
+/// Writes matches and dead letters, always to the partition of the event: a transaction then touches
+/// few partitions, and a customer's matches stay in order. Its buffers serve one record after another.
+pub(super) struct Emitter {
+    outputs: Outputs,
+    encoding: Encoding,
+    match_id: String,
+    value: Vec<u8>,
+}
+
+impl Emitter {
+    pub(super) fn new(outputs: Outputs, encoding: Encoding) -> Self {
+        Self {
+            outputs,
+            encoding,
+            match_id: String::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Writes the match of an event and a campaign. Returns its size in bytes.
+    pub(super) fn write_match(
+        &mut self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        event: &Event<'_>,
+        rule: &Rule,
+    ) -> Result<usize, KafkaError> {
+        let campaign = rule.campaign();
+        let matched_at = now_in_millis();
+        self.match_id.clear();
+        write!(self.match_id, "{}:{}", event.event_id, campaign.id)
+            .expect("writing to a string cannot fail");
+        let won = Match {
+            match_id: Cow::Borrowed(&self.match_id),
+            event_id: Cow::Borrowed(event.event_id),
+            campaign_id: Cow::Borrowed(campaign.id.as_str()),
+            campaign_version: campaign.version,
+            campaigns_offset: rule.offset(),
+            customer_id: Cow::Borrowed(event.customer_id),
+            event_type: Cow::Borrowed(event.event_type),
+            occurred_at: event.occurred_at,
+            matched_at,
+            reward: Cow::Borrowed(rule.reward()),
+            source: Source {
+                topic: Cow::Borrowed(message.topic()),
+                partition: message.partition(),
+                offset: message.offset(),
+            },
+        };
+        self.value.clear();
+        self.encoding.write_match(&won, &mut self.value);
+        let mut record = BaseRecord::to(&self.outputs.matches)
+            .partition(message.partition())
+            .key(event.event_id.as_bytes())
+            .payload(&*self.value)
+            .timestamp(matched_at.as_millisecond());
+        record.headers = carried(message);
+        transaction.send(record)?;
+        Ok(self.value.len())
+    }
+
+    /// Writes an event that can never be processed: key, value, headers and timestamp as they were,
+    /// and the reason in headers of ours. Returns its size in bytes.
+    pub(super) fn write_dead_letter(
+        &mut self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        reason: &DeadLetterReason,
+        values: Values,
+    ) -> Result<usize, KafkaError> {
+        let size = message.payload_len();
+        if values == Values::SmallOnly && size > SURELY_TAKEN {
+            return self.send_dead_letter(transaction, message, reason, None);
+        }
+        match self.send_dead_letter(transaction, message, reason, message.payload()) {
+            Err(error) if is_too_large(&error) => {
+                self.send_dead_letter(transaction, message, reason, None)
+            }
+            result => result,
+        }
+    }
+
+    fn send_dead_letter(
+        &self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        reason: &DeadLetterReason,
+        value: Option<&[u8]>,
+    ) -> Result<usize, KafkaError> {
+        let letter = DeadLetter {
+            topic: Cow::Borrowed(message.topic()),
+            partition: message.partition(),
+            offset: message.offset(),
+            code: Cow::Borrowed(reason.code()),
+            message: reason.message().into(),
+            app_version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+        };
+        let mut headers = message
+            .headers()
+            .map_or_else(OwnedHeaders::new, rdkafka::message::BorrowedHeaders::detach);
+        for (key, value) in letter.headers() {
+            headers = headers.insert(Header {
+                key,
+                value: Some(&*value),
+            });
+        }
+        if value.is_none() && message.payload_len() > 0 {
+            let bytes = message.payload_len().to_string();
+            headers = headers.insert(Header {
+                key: header::ERROR_VALUE_BYTES,
+                value: Some(&bytes),
+            });
+        }
+        let mut record = BaseRecord::<[u8], [u8]>::to(&self.outputs.dead_letters)
+            .partition(message.partition())
+            .headers(headers);
+        record.key = message.key();
+        record.payload = value;
+        record.timestamp = message.timestamp().to_millis();
+        transaction.send(record)?;
+        Ok(message.key_len() + value.map_or(0, <[u8]>::len))
+    }
+}
+
+/// The clock in the precision of a record's timestamp, so that a match and its record say the same.
+fn now_in_millis() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+fn carried(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {
+    let headers = message.headers()?;
+    let mut carried: Option<OwnedHeaders> = None;
+    for header in headers.iter() {
+        if CARRIED.contains(&header.key) {
+            let so_far = carried.unwrap_or_default();
+            carried = Some(so_far.insert(header));
+        }
+    }
+    carried
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}

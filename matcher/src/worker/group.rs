@@ -1,0 +1,371 @@
+//! The worker's place in the consumer group.
+//!
+//! librdkafka announces a rebalance inside `poll`. It is only noted there and carried out by the
+//! worker between two polls, where the open transaction can be ended first: a revoked partition's
+//! offsets are committed or its batch is aborted *before* the partition is given away.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::WorkerMetrics;
+use super::metrics::Assigned;
+
+/// How long one look at committed offsets or watermarks may block the worker.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A change of the worker's partitions, to be carried out by [`Group::admit`] or [`Group::release`].
+#[derive(Debug)]
+pub(super) enum Change {
+    Assigned(TopicPartitionList),
+    Revoked(TopicPartitionList),
+}
+
+/// Why the group cannot go on with this consumer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GroupError {
+    #[error("cannot join the group: {0}")]
+    Join(KafkaError),
+    #[error("the assignment cannot be changed: {0}")]
+    Assign(KafkaError),
+    #[error("the positions of the partitions cannot be set back: {0}")]
+    Rewind(KafkaError),
+    #[error(
+        "partition {partition} ends at offset {end}, before the committed offset {committed}: the \
+         topic was truncated or made anew. Going on could pay twice; set the group's offsets with \
+         kafka-consumer-groups.sh --reset-offsets and restart"
+    )]
+    Truncated {
+        partition: i32,
+        committed: i64,
+        end: i64,
+    },
+}
+
+/// Notes rebalances for the worker. Called by librdkafka inside `poll`, on the worker's own thread.
+pub(super) struct GroupContext {
+    changes: Mutex<VecDeque<Change>>,
+    closing: AtomicBool,
+    metrics: WorkerMetrics,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        service::kafka::log_line(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        for topic in statistics.topics.values() {
+            for partition in topic.partitions.values() {
+                // librdkafka reports -1 until it knows, and keeps partitions that went elsewhere.
+                if partition.desired && partition.consumer_lag >= 0 {
+                    self.metrics
+                        .set_lag(&topic.topic, partition.partition, partition.consumer_lag);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Relaxed) {
+            // The consumer is being closed, nobody will come back to carry this out.
+            if !assigned && let Err(error) = consumer.incremental_unassign(partitions) {
+                tracing::debug!(%error, "unassign while closing");
+            }
+            return;
+        }
+        let partitions = partitions.clone();
+        let change = if assigned {
+            Change::Assigned(partitions)
+        } else {
+            Change::Revoked(partitions)
+        };
+        self.changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(change);
+    }
+}
+
+/// A member of the consumer group. Owned by one worker thread; closing it leaves the group.
+pub(super) struct Group {
+    consumer: BaseConsumer<GroupContext>,
+    /// Partitions that are ours but whose position is not known yet.
+    arriving: TopicPartitionList,
+    next_look: Instant,
+    assigned: Assigned,
+    metrics: WorkerMetrics,
+}
+
+impl Group {
+    /// Joins the group that `config` names, to read `topic`.
+    pub(super) fn join(
+        config: &ClientConfig,
+        topic: &str,
+        metrics: WorkerMetrics,
+    ) -> Result<Self, GroupError> {
+        let context = GroupContext {
+            changes: Mutex::default(),
+            closing: AtomicBool::new(false),
+            metrics: metrics.clone(),
+        };
+        let consumer: BaseConsumer<_> = config
+            .create_with_context(context)
+            .map_err(GroupError::Join)?;
+        consumer.subscribe(&[topic]).map_err(GroupError::Join)?;
+        Ok(Self {
+            consumer,
+            arriving: TopicPartitionList::new(),
+            next_look: Instant::now(),
+            assigned: metrics.assigned(),
+            metrics,
+        })
+    }
+
+    /// The next event; `None` when there is none in that time, or when a rebalance was noted.
+    pub(super) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.consumer.poll(timeout)
+    }
+
+    /// The oldest rebalance that is not carried out yet.
+    pub(super) fn next_change(&self) -> Option<Change> {
+        self.consumer
+            .context()
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    /// Whether partitions wait for [`Group::settle`].
+    pub(super) fn is_settled(&self) -> bool {
+        self.arriving.count() == 0
+    }
+
+    /// Whether the group took our partitions without asking: what was read from them must not be
+    /// committed.
+    pub(super) fn assignment_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// What the transaction needs to prove that we are still a member. Valid now, not later.
+    pub(super) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.consumer.group_metadata()
+    }
+
+    /// Takes partitions on. They are read as soon as [`Group::settle`] has found their positions.
+    pub(super) fn admit(&mut self, partitions: TopicPartitionList) {
+        self.metrics.rebalanced("assigned");
+        self.arriving = partitions;
+        self.next_look = Instant::now();
+    }
+
+    /// Gives partitions away.
+    pub(super) fn release(&mut self, partitions: &TopicPartitionList) -> Result<(), GroupError> {
+        let lost = self.assignment_lost();
+        self.metrics
+            .rebalanced(if lost { "lost" } else { "revoked" });
+        for partition in partitions.elements() {
+            self.metrics
+                .forget_lag(partition.topic(), partition.partition());
+        }
+        self.consumer
+            .incremental_unassign(partitions)
+            .map_err(GroupError::Assign)?;
+        self.count_assigned();
+        Ok(())
+    }
+
+    /// Finds the positions of arriving partitions and begins to read them.
+    ///
+    /// The committed offsets of a partition are not known while a transaction on them is open, which
+    /// after a kill can last until the transaction times out. So one look is short, the worker goes
+    /// on with its other partitions, and calls again.
+    pub(super) fn settle(&mut self) -> Result<(), GroupError> {
+        if self.is_settled() || Instant::now() < self.next_look {
+            return Ok(());
+        }
+        match self.starting_positions() {
+            Ok(positions) => {
+                self.consumer
+                    .incremental_assign(&positions)
+                    .map_err(GroupError::Assign)?;
+                self.arriving = TopicPartitionList::new();
+                self.count_assigned();
+                Ok(())
+            }
+            Err(Look::Later(error)) => {
+                tracing::info!(%error, "committed offsets are not stable yet, looking again");
+                self.next_look = Instant::now() + LOOK;
+                Ok(())
+            }
+            Err(Look::Never(error)) => Err(error),
+        }
+    }
+
+    fn starting_positions(&self) -> Result<TopicPartitionList, Look> {
+        let committed = self
+            .consumer
+            .committed_offsets(self.arriving.clone(), LOOK)
+            .map_err(Look::Later)?;
+        let mut positions = TopicPartitionList::new();
+        for committed in committed.elements() {
+            committed.error().map_err(Look::Later)?;
+            let (topic, partition) = (committed.topic(), committed.partition());
+            let (begin, end) = self
+                .consumer
+                .fetch_watermarks(topic, partition, LOOK)
+                .map_err(Look::Later)?;
+            let position = starting_position(partition, committed.offset(), begin, end)
+                .map_err(Look::Never)?;
+            if let Some(lost) = position.lost {
+                tracing::error!(
+                    topic,
+                    partition,
+                    lost,
+                    "retention removed events before they were matched; lengthen the topic's \
+                     retention or add workers"
+                );
+                self.metrics.lost(lost);
+            }
+            positions
+                .add_partition_offset(topic, partition, Offset::Offset(position.offset))
+                .map_err(Look::Later)?;
+        }
+        Ok(positions)
+    }
+
+    /// Sets every partition back to what the broker says is committed: after an abort, or when nobody
+    /// knows whether a commit succeeded, only the broker can tell.
+    pub(super) fn rewind(&self) -> Result<(), GroupError> {
+        let assignment = self.consumer.assignment().map_err(GroupError::Rewind)?;
+        if assignment.count() == 0 {
+            return Ok(());
+        }
+        let deadline = Instant::now() + REWIND;
+        let committed = loop {
+            match self.consumer.committed_offsets(assignment.clone(), LOOK) {
+                Ok(committed) => break committed,
+                Err(error) if Instant::now() > deadline => return Err(GroupError::Rewind(error)),
+                Err(error) => tracing::info!(%error, "asking for committed offsets again"),
+            }
+        };
+        let mut positions = TopicPartitionList::new();
+        for committed in committed.elements() {
+            committed.error().map_err(GroupError::Rewind)?;
+            let offset = match committed.offset() {
+                Offset::Offset(offset) => Offset::Offset(offset),
+                _ => Offset::Beginning,
+            };
+            positions
+                .add_partition_offset(committed.topic(), committed.partition(), offset)
+                .map_err(GroupError::Rewind)?;
+        }
+        let sought = self
+            .consumer
+            .seek_partitions(positions, REWIND)
+            .map_err(GroupError::Rewind)?;
+        for partition in sought.elements() {
+            partition.error().map_err(GroupError::Rewind)?;
+        }
+        Ok(())
+    }
+
+    fn count_assigned(&mut self) {
+        if let Ok(assignment) = self.consumer.assignment() {
+            self.assigned.set(assignment.count());
+        }
+    }
+}
+
+/// A transaction that blocks the committed offsets ends within its time-out of 15 s and the broker's
+/// look for it each 10 s.
+const REWIND: Duration = Duration::from_secs(30);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.consumer
+            .context()
+            .closing
+            .store(true, Ordering::Relaxed);
+    }
+}
+
+/// Why positions are not known.
+enum Look {
+    Later(KafkaError),
+    Never(GroupError),
+}
+
+/// Where to begin, and how many events retention took before.
+#[derive(Debug, PartialEq, Eq)]
+struct Start {
+    offset: i64,
+    lost: Option<i64>,
+}
+
+/// A group's first start begins at the oldest event. `begin` and `end` are the partition's watermarks.
+fn starting_position(
+    partition: i32,
+    committed: Offset,
+    begin: i64,
+    end: i64,
+) -> Result<Start, GroupError> {
+    let Offset::Offset(committed) = committed else {
+        return Ok(Start {
+            offset: begin,
+            lost: None,
+        });
+    };
+    if committed > end {
+        return Err(GroupError::Truncated {
+            partition,
+            committed,
+            end,
+        });
+    }
+    Ok(Start {
+        offset: committed.max(begin),
+        lost: (committed < begin).then_some(begin - committed),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_read_from_its_committed_offset() {
+        let start = |committed, begin, end| starting_position(0, committed, begin, end).unwrap();
+        let at = |offset, lost| Start { offset, lost };
+        assert_eq!(start(Offset::Invalid, 0, 10), at(0, None));
+        assert_eq!(start(Offset::Invalid, 7, 10), at(7, None));
+        assert_eq!(start(Offset::Offset(5), 0, 10), at(5, None));
+        assert_eq!(start(Offset::Offset(10), 0, 10), at(10, None));
+        assert_eq!(start(Offset::Offset(5), 8, 10), at(8, Some(3)));
+    }
+
+    #[test]
+    fn a_partition_that_ends_before_its_committed_offset_is_not_read_again() {
+        let error = starting_position(3, Offset::Offset(11), 0, 10).unwrap_err();
+        assert!(matches!(error, GroupError::Truncated { partition: 3, .. }));
+    }
+}

@@ -1,0 +1,352 @@
+//! One matcher thread: its own consumer, transactional producer and buffers.
+//!
+//! The files follow the data: [`group`] consumes, [`crate::decide`] decodes and matches, [`emit`]
+//! writes, [`pace`] says when to commit and [`transaction`] commits matches, dead letters and consumed
+//! offsets together or not at all (KIP-98, KIP-447).
+//!
+//! Nothing is shared between workers but the rule set, which is immutable, and counters.
+
+mod emit;
+mod group;
+mod metrics;
+mod pace;
+mod positions;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rdkafka::Message;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rules::RuleSet;
+use schemas::{Encoding, Limits};
+use service::retry::Backoff;
+use service::{Heartbeat, Shutdown};
+
+use self::emit::{Emitter, Outputs, Values};
+use self::group::{Change, Group, GroupError};
+use self::pace::{Load, Next, Supply};
+use self::positions::Positions;
+use self::transaction::{Broken, Failure, Idle, Open};
+use crate::decide::{Decider, Record};
+
+pub use self::metrics::WorkerMetrics;
+pub use self::pace::Pace;
+
+/// How long an idle worker waits for an event before it looks after everything else.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// So many rebuilds within [`REBUILD_WINDOW`] and the process had better exit and be restarted.
+const MAX_REBUILDS: usize = 5;
+const REBUILD_WINDOW: Duration = Duration::from_mins(10);
+
+/// What a worker needs.
+pub(crate) struct WorkerSettings {
+    pub(crate) name: String,
+    pub(crate) consumer: ClientConfig,
+    pub(crate) producer: ClientConfig,
+    pub(crate) events_topic: String,
+    pub(crate) matches_topic: String,
+    pub(crate) dead_letters_topic: String,
+    pub(crate) encoding: Encoding,
+    pub(crate) limits: Limits,
+    pub(crate) pace: Pace,
+}
+
+/// What a worker shares with the rest of the process.
+pub(crate) struct Surroundings {
+    pub(crate) rules: Arc<ArcSwap<RuleSet>>,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Why a consumer and a producer have to be dropped and made anew.
+#[derive(Debug, thiserror::Error)]
+enum Rebuild {
+    #[error("the transactional producer failed at {0}")]
+    Producer(#[from] Broken),
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    #[error("the consumer failed for good: {0}")]
+    Consumer(KafkaError),
+    #[error("a record cannot be produced: {0}")]
+    Produce(KafkaError),
+}
+
+/// A worker; see the module. Runs on a thread of its own and never on an async runtime.
+pub(crate) struct Worker {
+    settings: WorkerSettings,
+    surroundings: Surroundings,
+    decider: Decider,
+    emitter: Emitter,
+    /// How dead letters carry their values in the next batch.
+    values: Values,
+    aborts: Backoff,
+}
+
+/// Events on their way from consumed to committed.
+struct Batch {
+    transaction: Open,
+    rules: Arc<RuleSet>,
+    positions: Positions,
+    load: Load,
+    tally: metrics::Tally,
+}
+
+/// Whether a batch is open.
+enum State {
+    Idle(Idle),
+    Batch(Batch),
+}
+
+impl Worker {
+    pub(crate) fn new(settings: WorkerSettings, surroundings: Surroundings) -> Self {
+        let outputs = Outputs {
+            matches: settings.matches_topic.clone(),
+            dead_letters: settings.dead_letters_topic.clone(),
+        };
+        Self {
+            decider: Decider::new(settings.encoding, settings.limits),
+            emitter: Emitter::new(outputs, settings.encoding),
+            values: Values::Whole,
+            aborts: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            settings,
+            surroundings,
+        }
+    }
+
+    /// Works until the process shuts down. What fails for good is dropped and made anew; if that does
+    /// not help, the process is asked to exit, so that whoever runs it starts it afresh.
+    pub(crate) fn run(mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        let mut rebuilds: Vec<Instant> = Vec::new();
+        while !self.surroundings.shutdown.is_requested() {
+            let begun = Instant::now();
+            let Err(why) = self.session() else { return };
+            self.surroundings.metrics.rebuilt();
+            let worker = &self.settings.name;
+            if let Rebuild::Producer(broken) = &why
+                && broken.is_fenced()
+            {
+                tracing::warn!(
+                    worker,
+                    "another producer uses this worker's transactional id, or its transaction timed \
+                     out; if this repeats, give each process its own MATCHER_INSTANCE"
+                );
+            }
+            tracing::warn!(worker, error = %why, "rebuilding the worker's consumer and producer");
+            rebuilds.retain(|at| at.elapsed() < REBUILD_WINDOW);
+            rebuilds.push(Instant::now());
+            let hopeless = matches!(&why, Rebuild::Group(GroupError::Truncated { .. }));
+            if hopeless || rebuilds.len() > MAX_REBUILDS {
+                self.surroundings
+                    .shutdown
+                    .fail(&anyhow::anyhow!("worker {worker} cannot go on: {why}"));
+                return;
+            }
+            if begun.elapsed() > Duration::from_mins(1) {
+                backoff.reset();
+            }
+            self.surroundings.shutdown.wait(backoff.next_delay());
+        }
+    }
+
+    /// Works with one consumer and one producer until shutdown.
+    fn session(&mut self) -> Result<(), Rebuild> {
+        self.surroundings.heartbeat.beat();
+        let idle = Idle::connect(&self.settings.producer)?;
+        let mut group = Group::join(
+            &self.settings.consumer,
+            &self.settings.events_topic,
+            self.surroundings.metrics.clone(),
+        )?;
+        let mut state = State::Idle(idle);
+        let mut supply = Supply::Dry;
+        let mut last_commit = Instant::now();
+        while !self.surroundings.shutdown.is_requested() {
+            self.surroundings.heartbeat.beat();
+            while let Some(change) = group.next_change() {
+                state = self.rebalance(&mut group, state, change)?;
+            }
+            group.settle()?;
+            let wait = match &state {
+                State::Idle(_) => IDLE,
+                State::Batch(batch) => {
+                    let now = Instant::now();
+                    match self
+                        .settings
+                        .pace
+                        .next(batch.load, supply, last_commit, now)
+                    {
+                        Next::Poll(wait) => wait.min(IDLE),
+                        Next::Commit => {
+                            state = State::Idle(self.commit(&mut group, state)?);
+                            last_commit = Instant::now();
+                            continue;
+                        }
+                    }
+                }
+            };
+            let wait = if group.is_settled() {
+                wait
+            } else {
+                wait.min(IDLE / 10)
+            };
+            supply = match group.poll(wait) {
+                None => Supply::Dry,
+                Some(Ok(message)) => {
+                    state = State::Batch(self.take(state, &message)?);
+                    Supply::Flowing
+                }
+                Some(Err(error)) => {
+                    tolerate(error)?;
+                    Supply::Dry
+                }
+            };
+        }
+        // Finished work is kept; if it cannot be, it is done again by whoever comes next.
+        let idle = self.commit(&mut group, state)?;
+        drop(group);
+        drop(idle);
+        Ok(())
+    }
+
+    /// Processes one event within the batch, which begins with it if there is none.
+    fn take(&mut self, state: State, message: &BorrowedMessage<'_>) -> Result<Batch, Rebuild> {
+        let mut batch = match state {
+            State::Batch(batch) => batch,
+            State::Idle(idle) => Batch {
+                transaction: idle.begin()?,
+                rules: self.surroundings.rules.load_full(),
+                positions: Positions::default(),
+                load: Load {
+                    begun: Instant::now(),
+                    events: 0,
+                    output_bytes: 0,
+                },
+                tally: metrics::Tally::default(),
+            },
+        };
+        let record = Record {
+            key: message.key(),
+            value: message.payload(),
+        };
+        let mut winners = Vec::new();
+        match self.decider.decide(record, &batch.rules, &mut winners) {
+            Ok(event) => {
+                for rule in winners {
+                    batch.load.output_bytes += self
+                        .emitter
+                        .write_match(&batch.transaction, message, &event, rule)
+                        .map_err(Rebuild::Produce)?;
+                    batch.tally.matched(message.timestamp());
+                }
+            }
+            Err(reason) => {
+                batch.load.output_bytes += self
+                    .emitter
+                    .write_dead_letter(&batch.transaction, message, &reason, self.values)
+                    .map_err(Rebuild::Produce)?
+                    .max(1);
+                batch.tally.died(&reason);
+            }
+        }
+        batch
+            .positions
+            .processed(message.partition(), message.offset());
+        batch.load.events += 1;
+        Ok(batch)
+    }
+
+    /// Ends the batch, if there is one: commits it, or sets everything back to what is committed.
+    fn commit(&mut self, group: &mut Group, state: State) -> Result<Idle, Rebuild> {
+        let batch = match state {
+            State::Idle(idle) => return Ok(idle),
+            State::Batch(batch) => batch,
+        };
+        let Some(member) = group.metadata() else {
+            return self.abandon(group, batch.transaction.abort()?);
+        };
+        let offsets = batch
+            .positions
+            .to_list(&self.settings.events_topic)
+            .map_err(Rebuild::Consumer)?;
+        let begun = Instant::now();
+        let metrics = &self.surroundings.metrics;
+        match batch.transaction.commit(&offsets, &member) {
+            Ok(idle) => {
+                metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
+                self.values = Values::Whole;
+                self.aborts.reset();
+                Ok(idle)
+            }
+            Err(Failure::Aborted {
+                idle,
+                why,
+                too_large,
+            }) => {
+                metrics.aborted(begun.elapsed());
+                tracing::warn!(error = %why, too_large, "a batch was aborted and is read again");
+                if too_large {
+                    self.values = Values::SmallOnly;
+                }
+                self.abandon(group, idle)
+            }
+            Err(Failure::Broken(broken)) => {
+                metrics.aborted(begun.elapsed());
+                Err(broken.into())
+            }
+        }
+    }
+
+    /// After an abort: back to the committed offsets, a little slower each time.
+    fn abandon(&mut self, group: &mut Group, idle: Idle) -> Result<Idle, Rebuild> {
+        self.surroundings.shutdown.wait(self.aborts.next_delay());
+        // A partition that was taken from us meanwhile is not ours to set back.
+        if !group.assignment_lost() {
+            group.rewind()?;
+        }
+        Ok(idle)
+    }
+
+    /// Carries out a rebalance. Any revocation ends the batch, for its transaction spans all
+    /// partitions of the worker.
+    fn rebalance(
+        &mut self,
+        group: &mut Group,
+        state: State,
+        change: Change,
+    ) -> Result<State, Rebuild> {
+        let revoked: TopicPartitionList = match change {
+            Change::Assigned(partitions) => {
+                group.admit(partitions);
+                return Ok(state);
+            }
+            Change::Revoked(partitions) => partitions,
+        };
+        let idle = match state {
+            State::Batch(batch) if group.assignment_lost() => batch.transaction.abort()?,
+            state => self.commit(group, state)?,
+        };
+        group.release(&revoked)?;
+        Ok(State::Idle(idle))
+    }
+}
+
+/// Errors of the consumer that pass by themselves are logged; others end the session.
+fn tolerate(error: KafkaError) -> Result<(), Rebuild> {
+    use rdkafka::error::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    match error {
+        KafkaError::MessageConsumption(AutoOffsetReset | OffsetOutOfRange)
+        | KafkaError::MessageConsumptionFatal(_) => Err(Rebuild::Consumer(error)),
+        passing => {
+            tracing::warn!(error = %passing, "consuming events");
+            Ok(())
+        }
+    }
+}

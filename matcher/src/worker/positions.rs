@@ -1,0 +1,44 @@
+//! What a batch has consumed: for each partition the offset after the last event processed.
+
+use std::collections::BTreeMap;
+
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+/// The offsets that a transaction commits. Kept by ourselves: the consumer's own position counts what
+/// was handed out, not what was processed.
+#[derive(Debug, Default)]
+pub(super) struct Positions(BTreeMap<i32, i64>);
+
+impl Positions {
+    /// Notes that the event at `offset` is processed.
+    pub(super) fn processed(&mut self, partition: i32, offset: i64) {
+        self.0.insert(partition, offset + 1);
+    }
+
+    /// The positions as Kafka wants them: the offset of the next event to read.
+    pub(super) fn to_list(&self, topic: &str) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(self.0.len());
+        for (&partition, &next) in &self.0 {
+            list.add_partition_offset(topic, partition, Offset::Offset(next))?;
+        }
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_position_is_the_next_event_to_read() {
+        let mut positions = Positions::default();
+        for (partition, offset) in [(0, 7), (2, 0), (0, 8)] {
+            positions.processed(partition, offset);
+        }
+        let list = positions.to_list("events").unwrap();
+        let next = |partition| list.find_partition("events", partition).unwrap().offset();
+        assert_eq!((next(0), next(2)), (Offset::Offset(9), Offset::Offset(1)));
+        assert_eq!(list.count(), 2);
+    }
+}

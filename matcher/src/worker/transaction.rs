@@ -1,0 +1,278 @@
+//! The worker's transactional producer, as a type whose transaction ends in a commit or an abort.
+//!
+//! The calls block, so they belong to a worker's own thread. Outcomes are told apart by the flags of
+//! librdkafka's errors, never by their codes, which differ between brokers' versions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
+};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// A commit that takes longer may have been repeated by librdkafka, and a repeated request that comes
+/// late can end the *next* transaction of the same producer epoch (KAFKA-17754; librdkafka speaks the
+/// protocol without KIP-890's bump of the epoch, librdkafka issue 5423). A new producer has a new
+/// epoch, which fences it.
+const SLOW_COMMIT: Duration = Duration::from_secs(1);
+
+/// How long to wait for the answer of one transactional call before it is repeated.
+const CALL: Duration = Duration::from_secs(10);
+
+/// How long a call is repeated. Beyond `transaction.timeout.ms` the broker has aborted in any case.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The producer is of no further use: drop it, and whatever was in its transaction, and begin anew.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {error}")]
+pub(super) struct Broken {
+    step: &'static str,
+    error: KafkaError,
+}
+
+impl Broken {
+    fn at(step: &'static str) -> impl FnOnce(KafkaError) -> Self {
+        move |error| Self { step, error }
+    }
+
+    /// Whether another producer took over this transactional id.
+    pub(super) fn is_fenced(&self) -> bool {
+        use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+        matches!(
+            self.error.rdkafka_error_code(),
+            Some(Fenced | InvalidProducerEpoch | ProducerFenced)
+        )
+    }
+}
+
+/// How the end of a transaction failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The transaction was aborted; nothing of it is visible. The producer can be used again.
+    Aborted {
+        idle: Idle,
+        why: KafkaError,
+        /// A record was too large for its topic.
+        too_large: bool,
+    },
+    /// See [`Broken`]. The transaction may have been committed or not; the broker knows.
+    Broken(Broken),
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// Watches the producer from librdkafka's side.
+#[derive(Default)]
+struct Watch {
+    /// The connection was troubled since the transaction began.
+    troubled: AtomicBool,
+    too_large: AtomicBool,
+}
+
+struct Context(Arc<Watch>);
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        service::kafka::log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "transactional producer");
+        self.0.troubled.store(true, Ordering::Relaxed);
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, _)) = result else { return };
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            self.0.too_large.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The producer, and what it is made of again when it may not be used further.
+///
+/// A `ThreadedProducer`, because the abort of librdkafka waits for delivery reports that a bare
+/// `BaseProducer` would have to collect meanwhile.
+///
+/// Boxed where it is kept, for it is moved with each batch.
+struct Connection {
+    config: ClientConfig,
+    producer: ThreadedProducer<Context>,
+    watch: Arc<Watch>,
+}
+
+/// A producer without a transaction.
+pub(super) struct Idle(Box<Connection>);
+
+/// A producer with an open transaction. Its only ends are [`Open::commit`] and [`Open::abort`];
+/// dropping it leaves the transaction to the next producer of the same id, which aborts it.
+pub(super) struct Open {
+    connection: Box<Connection>,
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Idle")
+    }
+}
+
+impl Idle {
+    /// Connects a producer, fences every older one of the same transactional id and aborts or
+    /// completes what it left open. Blocks for at most [`PATIENCE`].
+    pub(super) fn connect(config: &ClientConfig) -> Result<Self, Broken> {
+        let watch = Arc::new(Watch::default());
+        let producer: ThreadedProducer<Context> = config
+            .create_with_context(Context(Arc::clone(&watch)))
+            .map_err(Broken::at("creating the producer"))?;
+        repeat(|| producer.init_transactions(CALL)).map_err(Broken::at("init_transactions"))?;
+        Ok(Self(Box::new(Connection {
+            config: config.clone(),
+            producer,
+            watch,
+        })))
+    }
+
+    /// Begins a transaction. Local: the broker hears of it with the first record.
+    pub(super) fn begin(self) -> Result<Open, Broken> {
+        let Self(connection) = self;
+        connection.watch.troubled.store(false, Ordering::Relaxed);
+        connection.watch.too_large.store(false, Ordering::Relaxed);
+        connection
+            .producer
+            .begin_transaction()
+            .map_err(Broken::at("begin_transaction"))?;
+        Ok(Open { connection })
+    }
+}
+
+impl Open {
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// The record cannot be produced, such as one that is too large. The transaction stays open.
+    pub(super) fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+        loop {
+            match self.connection.producer.send(record) {
+                Ok(()) => return Ok(()),
+                // The queue empties as records are delivered or time out, so this ends.
+                Err((error, returned)) if is_queue_full(&error) => {
+                    record = returned;
+                    self.connection.producer.poll(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Commits the records together with the consumed offsets, which must not be empty.
+    pub(super) fn commit(
+        self,
+        offsets: &TopicPartitionList,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<Idle, Failure> {
+        debug_assert!(
+            offsets.count() > 0,
+            "librdkafka ignores a commit without offsets"
+        );
+        let producer = &self.connection.producer;
+        if let Err(error) = repeat(|| producer.send_offsets_to_transaction(offsets, member, CALL)) {
+            return Err(self.fail("send_offsets_to_transaction", error));
+        }
+        self.await_deliveries();
+        let producer = &self.connection.producer;
+        let begun = Instant::now();
+        // A repeated commit resumes the first one; a negative time-out means all that is left of the
+        // transaction's.
+        if let Err(error) = repeat(|| producer.commit_transaction(None)) {
+            return Err(self.fail("commit_transaction", error));
+        }
+        let unclear = self.connection.watch.troubled.load(Ordering::Relaxed);
+        if unclear || begun.elapsed() > SLOW_COMMIT {
+            tracing::warn!(
+                elapsed_ms = begun.elapsed().as_millis(),
+                "the commit was slow or the connection troubled; going on with a new producer"
+            );
+            let config = self.connection.config.clone();
+            drop(self);
+            return Ok(Idle::connect(&config)?);
+        }
+        Ok(Idle(self.connection))
+    }
+
+    /// Gives up everything in the transaction.
+    pub(super) fn abort(self) -> Result<Idle, Broken> {
+        let producer = &self.connection.producer;
+        repeat(|| producer.abort_transaction(CALL)).map_err(Broken::at("abort_transaction"))?;
+        if self.connection.watch.troubled.load(Ordering::Relaxed) {
+            let config = self.connection.config.clone();
+            drop(self);
+            return Idle::connect(&config);
+        }
+        Ok(Idle(self.connection))
+    }
+
+    /// Waits until every record is delivered or has failed.
+    ///
+    /// `commit_transaction` flushes too, but in steps of 100 ms: rdkafka's `flush` polls for that
+    /// long whenever something is in flight. These steps cost a fraction of a millisecond.
+    fn await_deliveries(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.connection.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn fail(self, step: &'static str, error: KafkaError) -> Failure {
+        let needs_abort = match &error {
+            KafkaError::Transaction(error) => error.txn_requires_abort() && !error.is_fatal(),
+            // The flush before a commit ran out of time: the commit was not sent.
+            KafkaError::Flush(_) => true,
+            _ => false,
+        };
+        if !needs_abort {
+            return Failure::Broken(Broken { step, error });
+        }
+        let too_large = self.connection.watch.too_large.load(Ordering::Relaxed);
+        match self.abort() {
+            Ok(idle) => Failure::Aborted {
+                idle,
+                why: error,
+                too_large,
+            },
+            Err(broken) => Failure::Broken(broken),
+        }
+    }
+}
+
+fn is_queue_full(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+}
+
+/// Calls again, with the same arguments, while librdkafka says that this is right.
+fn repeat(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable() && Instant::now() < deadline =>
+            {
+                tracing::info!(%error, "repeating a transactional call");
+            }
+            result => return result,
+        }
+    }
+}
