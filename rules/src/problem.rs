@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::limits;
 
-/// Everything that is wrong with a pattern, in the order of the document.
+/// Everything that is wrong with a pattern, in the order of the fields' names.
 ///
 /// At most [`limits::MAX_PROBLEMS`] are kept; the others are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
