@@ -18,15 +18,17 @@ pub(crate) struct Conjunction {
     pub(crate) fields: Fields,
 }
 
-/// Fields of one object, the most telling first; at least one.
+/// Fields of one object, the most telling first, but `event_type` last; at least one.
 pub(crate) type Fields = Box<[(Box<str>, Part)]>;
 
 /// What is asked of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Its value: every one of these conditions, at most [`MAX_CONDITIONS_A_FIELD`]. More than one only
-    /// where an `$or` speaks of a field that is asked for beside it, too.
-    Value(Box<[Arc<Condition>]>),
+    /// Its value.
+    Value(Arc<Condition>),
+    /// Its value, and that by several conditions: two to [`MAX_CONDITIONS_A_FIELD`]. So it is where an
+    /// `$or` speaks of a field that is asked for beside it, too.
+    Values(Box<[Arc<Condition>]>),
     /// Fields of it.
     Object(Fields),
 }
@@ -52,7 +54,11 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
             }
         }
         match tree.finish(&mut Path::default()) {
-            Ok(fields) => conjunctions.push(Conjunction { fields }),
+            Ok(mut fields) => {
+                // A rule set has looked at the event's type before it tries a rule.
+                fields.sort_by_key(|(name, _)| **name == *"event_type");
+                conjunctions.push(Conjunction { fields });
+            }
             Err(error) => {
                 errors.push(error);
                 return Err(errors);
@@ -192,7 +198,10 @@ impl<'a> Tree<'a> {
                     let found = conditions.len();
                     return Err(path.error(Problem::TooManyOnOneField { found }));
                 }
-                TreePart::Value(conditions) => Part::Value(conditions.into()),
+                TreePart::Value(mut conditions) if conditions.len() == 1 => {
+                    Part::Value(conditions.remove(0))
+                }
+                TreePart::Value(conditions) => Part::Values(conditions.into()),
             };
             path.leave();
             fields.push((Box::from(name), part));
@@ -214,9 +223,10 @@ fn value_and_object(steps: &[&str]) -> crate::PatternError {
 impl Part {
     fn rank(&self) -> u8 {
         match self {
-            Self::Value(conditions) => {
+            Self::Value(condition) => condition.rank(),
+            Self::Values(conditions) => {
                 let ranks = conditions.iter().map(|condition| condition.rank());
-                ranks.min().expect("a value has a condition")
+                ranks.min().expect("there are several conditions")
             }
             // The first is the most telling one.
             Self::Object(fields) => fields[0].1.rank(),
@@ -297,6 +307,7 @@ mod tests {
     #[test]
     fn the_most_telling_condition_comes_first() {
         let pattern = json!({
+            "event_type": ["purchase"],
             "a": [{"anything-but": "x"}],
             "b": [{"exists": true}],
             "c": {"d": ["exact"], "e": [{"numeric": [">", 0]}]},
@@ -305,7 +316,7 @@ mod tests {
         });
         let ways = conjunctions(&clauses(&pattern).unwrap()).unwrap();
         let names: Vec<_> = ways[0].fields.iter().map(|(name, _)| &**name).collect();
-        assert_eq!(names, ["c", "f", "a", "b", "g"]);
+        assert_eq!(names, ["c", "f", "a", "b", "g", "event_type"]);
     }
     #[test]
     fn more_conditions_than_bits_on_one_field_are_refused() {

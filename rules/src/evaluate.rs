@@ -5,6 +5,7 @@
 //! the same without flattening: conditions of one object of the pattern are tried on one element at a
 //! time, and nothing is allocated.
 
+use std::slice;
 use std::sync::Arc;
 
 use schemas::document::Elements;
@@ -55,7 +56,8 @@ fn all(fields: &[(Box<str>, Part)], object: Option<Node<'_>>) -> Verdict {
 
 fn part(part: &Part, field: Option<Node<'_>>) -> Verdict {
     match part {
-        Part::Value(conditions) => value(conditions, field),
+        Part::Value(condition) => value(slice::from_ref(condition), field),
+        Part::Values(conditions) => value(conditions, field),
         Part::Object(fields) => object(fields, field),
     }
 }

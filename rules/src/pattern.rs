@@ -45,12 +45,11 @@ impl Pattern {
                 .fields
                 .iter()
                 .find(|(name, _)| **name == *field)?;
-            let Part::Value(conditions) = part else {
-                return None;
-            };
-            let required = conditions
-                .iter()
-                .find_map(|condition| condition.required_strings())?;
+            let required = match part {
+                Part::Value(condition) => condition.required_strings(),
+                Part::Values(all) => all.iter().find_map(|one| one.required_strings()),
+                Part::Object(_) => None,
+            }?;
             strings.extend(required.iter().map(|text| &**text));
         }
         Some(strings)

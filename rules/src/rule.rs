@@ -71,9 +71,10 @@ impl Rule {
     /// Whether the event wins the campaign: it is active, live at the event's time and its pattern is
     /// met.
     pub fn is_won_by(&self, event: &Event<'_>) -> bool {
-        self.campaign.status == Status::Active
+        // The pattern first: most campaigns of a rule set are live, and few patterns match.
+        self.pattern.matches(event.root)
+            && self.campaign.status == Status::Active
             && self.campaign.schedule.contains(event.occurred_at)
-            && self.pattern.matches(event.root)
     }
 }
 
