@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(winners[0].campaign().id.as_str(), "ten");
     }
 
+    /// The word, the key and the value.
+    type Case<'a> = (&'a str, Option<&'a [u8]>, Option<Vec<u8>>);
+
     /// Every way in which an event can be broken, with its word and what it says.
     #[test]
     fn what_can_never_be_processed_says_why_and_the_next_event_is_not_hurt() {
@@ -113,7 +116,6 @@ mod tests {
         let good = purchase().to_string().into_bytes();
         let nested = format!("{{\"a\":{}{}}}", "[".repeat(70), "]".repeat(70));
         let key: Option<&[u8]> = Some(b"c-1");
-        type Case<'a> = (&'a str, Option<&'a [u8]>, Option<Vec<u8>>);
         let cases: Vec<Case<'_>> = vec![
             ("no_value", key, None),
             ("empty", key, Some(Vec::new())),

@@ -1,1 +1,16 @@
-//! The system from outside, on a real Kafka and a real CQL database.
+//! The system from outside, on a real Kafka and a real CQL database: what its tests and benches need.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking, and everything here is part of a test"
+)]
+
+pub mod servers;
+pub mod wait;
+
+pub mod process;
+pub mod topics;
+
+pub mod oracle;
+
+pub mod world;

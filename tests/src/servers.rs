@@ -1,0 +1,107 @@
+//! Real servers, brought and started by the project's own scripts in `dev/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A server of this test run, under a name of its own. Ends and forgets its data when it is dropped,
+/// or when the test's process ends.
+#[derive(Debug)]
+pub struct Server {
+    kind: &'static str,
+    name: String,
+    address: String,
+}
+
+impl Server {
+    /// Starts a Kafka broker.
+    pub fn kafka() -> Self {
+        Self::start("kafka")
+    }
+
+    /// Starts a Cassandra node.
+    pub fn cassandra() -> Self {
+        Self::start("cassandra")
+    }
+
+    /// A broker that the tests of this binary share. Nobody may stop it.
+    pub fn shared_kafka() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::kafka)
+    }
+
+    /// A node that the tests of this binary share. Nobody may stop it.
+    pub fn shared_cassandra() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::cassandra)
+    }
+
+    fn start(kind: &'static str) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{kind}-{number}", std::process::id());
+        let mut server = Self {
+            kind,
+            name,
+            address: String::new(),
+        };
+        server.restart();
+        server
+    }
+
+    /// Where it listens, as host:port; the same after a restart.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&self) {
+        script(&["kill", &self.name]);
+    }
+
+    /// Starts it again, with the data it had. Returns when it answers.
+    pub fn restart(&mut self) {
+        let pid = std::process::id().to_string();
+        let printed = script(&["start", self.kind, &self.name, "--until-pid", &pid]);
+        printed.trim().clone_into(&mut self.address);
+    }
+
+    /// Process id of the server, to look at what it costs.
+    pub fn pid(&self) -> u32 {
+        let file = home().join(&self.name).join("pid");
+        let pid = std::fs::read_to_string(file).expect("a started server has a pid file");
+        pid.trim().parse().expect("a pid file holds a pid")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script(&["remove", &self.name]);
+    }
+}
+
+/// The root of the checkout.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a folder of the workspace")
+}
+
+/// Where servers keep their data; not part of the repository.
+pub fn home() -> PathBuf {
+    std::env::var_os("DEV_HOME").map_or_else(|| root().join(".dev"), PathBuf::from)
+}
+
+fn script(arguments: &[&str]) -> String {
+    let output = Command::new(root().join("dev/server"))
+        .args(arguments)
+        .output()
+        .expect("dev/server can be run");
+    assert!(
+        output.status.success(),
+        "dev/server {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
