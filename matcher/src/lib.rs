@@ -11,6 +11,7 @@ pub mod settings;
 pub mod store;
 pub mod worker;
 
+mod group;
 mod start;
 
 pub use settings::MatcherSettings;

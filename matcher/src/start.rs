@@ -14,6 +14,7 @@ use service::settings::{KafkaSettings, TopicSettings};
 use service::{Health, Metrics, Shutdown};
 
 use crate::campaigns::{CampaignMetrics, Follower, FollowerSettings};
+use crate::group::GroupMetrics;
 use crate::settings::MatcherSettings;
 use crate::worker::{Surroundings, Worker, WorkerMetrics, WorkerSettings};
 
@@ -79,6 +80,7 @@ impl Matcher {
                 .collect(),
             rules,
             metrics: WorkerMetrics::new(metrics),
+            group_metrics: GroupMetrics::new(metrics, "matcher"),
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
@@ -101,6 +103,7 @@ struct Pool {
     settings: Vec<WorkerSettings>,
     rules: Arc<ArcSwap<RuleSet>>,
     metrics: WorkerMetrics,
+    group_metrics: GroupMetrics,
     health: Health,
     shutdown: Shutdown,
 }
@@ -118,6 +121,7 @@ impl Pool {
                 let surroundings = Surroundings {
                     rules: Arc::clone(&self.rules),
                     metrics: self.metrics.clone(),
+                    group_metrics: self.group_metrics.clone(),
                     heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
                     shutdown: self.shutdown.clone(),
                 };

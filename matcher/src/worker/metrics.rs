@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp as Time;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use rdkafka::Timestamp;
 use schemas::DeadLetterReason;
 use service::Metrics;
@@ -17,11 +17,7 @@ pub struct WorkerMetrics {
     dead_letters: IntCounterVec,
     event_age: Histogram,
     transactions: HistogramVec,
-    rebalances: IntCounterVec,
     rebuilds: IntCounter,
-    lost: IntCounter,
-    assigned: IntGauge,
-    lag: IntGaugeVec,
 }
 
 /// Seconds from a millisecond to a minute.
@@ -54,24 +50,9 @@ impl WorkerMetrics {
                 &["outcome"],
                 &SECONDS,
             ),
-            rebalances: metrics.counter_vec(
-                "matcher_rebalances_total",
-                "Changes of the assignment, by kind.",
-                &["kind"],
-            ),
             rebuilds: metrics.counter(
                 "matcher_worker_rebuilds_total",
                 "Consumers and producers dropped and made anew after an error.",
-            ),
-            lost: metrics.counter(
-                "matcher_events_lost_total",
-                "Events that retention removed before they were matched. Anything but 0 is an alarm.",
-            ),
-            assigned: metrics.gauge("matcher_assigned_partitions", "Partitions read here."),
-            lag: metrics.gauge_vec(
-                "matcher_consumer_lag",
-                "Committed records of the topic that are not consumed yet.",
-                &["topic", "partition"],
             ),
         }
     }
@@ -96,58 +77,8 @@ impl WorkerMetrics {
             .observe(took.as_secs_f64());
     }
 
-    pub(super) fn rebalanced(&self, kind: &str) {
-        self.rebalances.with_label_values(&[kind]).inc();
-    }
-
     pub(super) fn rebuilt(&self) {
         self.rebuilds.inc();
-    }
-
-    pub(super) fn lost(&self, events: i64) {
-        self.lost.inc_by(u64::try_from(events).unwrap_or(0));
-    }
-
-    pub(super) fn set_lag(&self, topic: &str, partition: i32, lag: i64) {
-        self.lag
-            .with_label_values(&[topic, &partition.to_string()])
-            .set(lag);
-    }
-
-    pub(super) fn forget_lag(&self, topic: &str, partition: i32) {
-        // An error says that there was none to forget.
-        let _ = self
-            .lag
-            .remove_label_values(&[topic, &partition.to_string()]);
-    }
-}
-
-/// The partitions of one worker, within the gauge of all.
-pub(super) struct Assigned {
-    gauge: IntGauge,
-    own: i64,
-}
-
-impl WorkerMetrics {
-    pub(super) fn assigned(&self) -> Assigned {
-        Assigned {
-            gauge: self.assigned.clone(),
-            own: 0,
-        }
-    }
-}
-
-impl Assigned {
-    pub(super) fn set(&mut self, partitions: usize) {
-        let partitions = i64::try_from(partitions).unwrap_or(i64::MAX);
-        self.gauge.add(partitions - self.own);
-        self.own = partitions;
-    }
-}
-
-impl Drop for Assigned {
-    fn drop(&mut self) {
-        self.gauge.sub(self.own);
     }
 }
 

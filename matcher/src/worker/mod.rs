@@ -1,13 +1,12 @@
 //! One matcher thread: its own consumer, transactional producer and buffers.
 //!
-//! The files follow the data: [`group`] consumes, [`crate::decide`] decodes and matches, [`emit`]
+//! The files follow the data: [`crate::group`] consumes, [`crate::decide`] decodes and matches, [`emit`]
 //! writes, [`pace`] says when to commit and [`transaction`] commits matches, dead letters and consumed
 //! offsets together or not at all (KIP-98, KIP-447).
 //!
 //! Nothing is shared between workers but the rule set, which is immutable, and counters.
 
 mod emit;
-mod group;
 mod metrics;
 mod pace;
 mod positions;
@@ -28,11 +27,11 @@ use service::retry::Backoff;
 use service::{Heartbeat, Shutdown};
 
 use self::emit::{Emitter, Outputs, Values};
-use self::group::{Change, Group, GroupError};
 use self::pace::{Load, Next, Supply};
 use self::positions::Positions;
 use self::transaction::{Broken, Failure, Idle, Open};
 use crate::decide::{Decider, Record};
+use crate::group::{Change, Group, GroupError, GroupMetrics};
 
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;
@@ -61,6 +60,7 @@ pub(crate) struct WorkerSettings {
 pub(crate) struct Surroundings {
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,
     pub(crate) metrics: WorkerMetrics,
+    pub(crate) group_metrics: GroupMetrics,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) shutdown: Shutdown,
 }
@@ -163,7 +163,7 @@ impl Worker {
         let mut group = Group::join(
             &self.settings.consumer,
             &self.settings.events_topic,
-            self.surroundings.metrics.clone(),
+            self.surroundings.group_metrics.clone(),
         )?;
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
@@ -324,7 +324,7 @@ impl Worker {
     ) -> Result<State, Rebuild> {
         let revoked: TopicPartitionList = match change {
             Change::Assigned(partitions) => {
-                group.admit(partitions);
+                group.admit(&partitions);
                 return Ok(state);
             }
             Change::Revoked(partitions) => partitions,

@@ -1,8 +1,10 @@
-//! The worker's place in the consumer group.
+//! A member of a consumer group: a worker's, or the recorder's.
 //!
 //! librdkafka announces a rebalance inside `poll`. It is only noted there and carried out by the
-//! worker between two polls, where the open transaction can be ended first: a revoked partition's
-//! offsets are committed or its batch is aborted *before* the partition is given away.
+//! member between two polls, where finished work can be committed first: a revoked partition's
+//! offsets are committed or its batch is given up *before* the partition is given away.
+
+mod metrics;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,22 +20,22 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::WorkerMetrics;
-use super::metrics::Assigned;
+use self::metrics::Assigned;
+pub(crate) use self::metrics::GroupMetrics;
 
-/// How long one look at committed offsets or watermarks may block the worker.
+/// How long one look at committed offsets or watermarks may block the member.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// A change of the worker's partitions, to be carried out by [`Group::admit`] or [`Group::release`].
+/// A change of the member's partitions, to be carried out by [`Group::admit`] or [`Group::release`].
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Assigned(TopicPartitionList),
     Revoked(TopicPartitionList),
 }
 
 /// Why the group cannot go on with this consumer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GroupError {
+pub(crate) enum GroupError {
     #[error("cannot join the group: {0}")]
     Join(KafkaError),
     #[error("the assignment cannot be changed: {0}")]
@@ -52,11 +54,11 @@ pub(super) enum GroupError {
     },
 }
 
-/// Notes rebalances for the worker. Called by librdkafka inside `poll`, on the worker's own thread.
-pub(super) struct GroupContext {
+/// Notes rebalances for the member. Called by librdkafka inside `poll`, on the member's own thread.
+pub(crate) struct GroupContext {
     changes: Mutex<VecDeque<Change>>,
     closing: AtomicBool,
-    metrics: WorkerMetrics,
+    metrics: GroupMetrics,
 }
 
 impl ClientContext for GroupContext {
@@ -67,14 +69,29 @@ impl ClientContext for GroupContext {
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values() {
-                // librdkafka reports -1 until it knows, and keeps partitions that went elsewhere.
-                if partition.desired && partition.consumer_lag >= 0 {
-                    self.metrics
-                        .set_lag(&topic.topic, partition.partition, partition.consumer_lag);
+                // librdkafka keeps partitions that went elsewhere.
+                if partition.desired
+                    && let Some(lag) = lag(partition)
+                {
+                    self.metrics.set_lag(&topic.topic, partition.partition, lag);
                 }
             }
         }
     }
+}
+
+/// Committed records that are not consumed yet. librdkafka's own `consumer_lag` counts from the offset
+/// that the consumer committed, and offsets that a transaction commits pass it by.
+fn lag(partition: &rdkafka::statistics::Partition) -> Option<i64> {
+    // Behind the last record there may be markers of transactions: with nothing left in memory, what is
+    // fetched next is the position.
+    let position = if partition.fetchq_cnt == 0 {
+        partition.next_offset
+    } else {
+        partition.app_offset
+    };
+    let known = partition.ls_offset >= 0 && position >= 0;
+    known.then(|| (partition.ls_offset - position).max(0))
 }
 
 impl ConsumerContext for GroupContext {
@@ -105,22 +122,22 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// A member of the consumer group. Owned by one worker thread; closing it leaves the group.
-pub(super) struct Group {
+/// A member of the consumer group. Owned by one thread; dropping it leaves the group.
+pub(crate) struct Group {
     consumer: BaseConsumer<GroupContext>,
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
     next_look: Instant,
     assigned: Assigned,
-    metrics: WorkerMetrics,
+    metrics: GroupMetrics,
 }
 
 impl Group {
     /// Joins the group that `config` names, to read `topic`.
-    pub(super) fn join(
+    pub(crate) fn join(
         config: &ClientConfig,
         topic: &str,
-        metrics: WorkerMetrics,
+        metrics: GroupMetrics,
     ) -> Result<Self, GroupError> {
         let context = GroupContext {
             changes: Mutex::default(),
@@ -141,12 +158,12 @@ impl Group {
     }
 
     /// The next event; `None` when there is none in that time, or when a rebalance was noted.
-    pub(super) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
         self.consumer.poll(timeout)
     }
 
     /// The oldest rebalance that is not carried out yet.
-    pub(super) fn next_change(&self) -> Option<Change> {
+    pub(crate) fn next_change(&self) -> Option<Change> {
         self.consumer
             .context()
             .changes
@@ -156,33 +173,37 @@ impl Group {
     }
 
     /// Whether partitions wait for [`Group::settle`].
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.arriving.count() == 0
     }
 
     /// Whether the group took our partitions without asking: what was read from them must not be
     /// committed.
-    pub(super) fn assignment_lost(&self) -> bool {
+    pub(crate) fn assignment_lost(&self) -> bool {
         self.consumer.assignment_lost()
     }
 
     /// What the transaction needs to prove that we are still a member. Valid now, not later.
-    pub(super) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
+    pub(crate) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
         self.consumer.group_metadata()
     }
 
     /// Takes partitions on. They are read as soon as [`Group::settle`] has found their positions.
-    pub(super) fn admit(&mut self, partitions: TopicPartitionList) {
+    pub(crate) fn admit(&mut self, partitions: &TopicPartitionList) {
         self.metrics.rebalanced("assigned");
-        self.arriving = partitions;
+        for partition in partitions.elements() {
+            self.arriving
+                .add_partition(partition.topic(), partition.partition());
+        }
         self.next_look = Instant::now();
     }
 
     /// Gives partitions away.
-    pub(super) fn release(&mut self, partitions: &TopicPartitionList) -> Result<(), GroupError> {
+    pub(crate) fn release(&mut self, partitions: &TopicPartitionList) -> Result<(), GroupError> {
         let lost = self.assignment_lost();
         self.metrics
             .rebalanced(if lost { "lost" } else { "revoked" });
+        self.give_up_arriving(partitions)?;
         for partition in partitions.elements() {
             self.metrics
                 .forget_lag(partition.topic(), partition.partition());
@@ -194,12 +215,31 @@ impl Group {
         Ok(())
     }
 
+    /// librdkafka gives back only what was assigned, so partitions that leave before their position was
+    /// found are assigned first. Nothing is read of them: nobody polls in between.
+    fn give_up_arriving(&mut self, leaving: &TopicPartitionList) -> Result<(), GroupError> {
+        let (mut given_up, mut staying) = (TopicPartitionList::new(), TopicPartitionList::new());
+        for partition in self.arriving.elements() {
+            let (topic, number) = (partition.topic(), partition.partition());
+            let leaves = leaving.find_partition(topic, number).is_some();
+            let list = if leaves { &mut given_up } else { &mut staying };
+            list.add_partition(topic, number);
+        }
+        if given_up.count() > 0 {
+            self.consumer
+                .incremental_assign(&given_up)
+                .map_err(GroupError::Assign)?;
+        }
+        self.arriving = staying;
+        Ok(())
+    }
+
     /// Finds the positions of arriving partitions and begins to read them.
     ///
     /// The committed offsets of a partition are not known while a transaction on them is open, which
-    /// after a kill can last until the transaction times out. So one look is short, the worker goes
+    /// after a kill can last until the transaction times out. So one look is short, the member goes
     /// on with its other partitions, and calls again.
-    pub(super) fn settle(&mut self) -> Result<(), GroupError> {
+    pub(crate) fn settle(&mut self) -> Result<(), GroupError> {
         if self.is_settled() || Instant::now() < self.next_look {
             return Ok(());
         }
@@ -255,7 +295,7 @@ impl Group {
 
     /// Sets every partition back to what the broker says is committed: after an abort, or when nobody
     /// knows whether a commit succeeded, only the broker can tell.
-    pub(super) fn rewind(&self) -> Result<(), GroupError> {
+    pub(crate) fn rewind(&self) -> Result<(), GroupError> {
         let assignment = self.consumer.assignment().map_err(GroupError::Rewind)?;
         if assignment.count() == 0 {
             return Ok(());

@@ -1,0 +1,87 @@
+//! What a member of a consumer group tells of its partitions.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use service::Metrics;
+
+/// Metrics of all members of one group within a process.
+#[derive(Clone)]
+pub(crate) struct GroupMetrics {
+    rebalances: IntCounterVec,
+    lost: IntCounter,
+    assigned: IntGauge,
+    lag: IntGaugeVec,
+}
+
+impl GroupMetrics {
+    /// Registers the metrics of the group in which `role` is a member, such as `matcher`.
+    pub(crate) fn new(metrics: &Metrics, role: &str) -> Self {
+        Self {
+            rebalances: metrics.counter_vec(
+                &format!("{role}_rebalances_total"),
+                "Changes of the assignment, by kind.",
+                &["kind"],
+            ),
+            lost: metrics.counter(
+                &format!("{role}_records_lost_total"),
+                "Records that retention removed before they were consumed. Anything but 0 is an alarm.",
+            ),
+            assigned: metrics.gauge(
+                &format!("{role}_assigned_partitions"),
+                "Partitions read here.",
+            ),
+            lag: metrics.gauge_vec(
+                &format!("{role}_consumer_lag"),
+                "Committed records of the topic that are not consumed yet.",
+                &["topic", "partition"],
+            ),
+        }
+    }
+
+    pub(super) fn rebalanced(&self, kind: &str) {
+        self.rebalances.with_label_values(&[kind]).inc();
+    }
+
+    pub(super) fn lost(&self, records: i64) {
+        self.lost.inc_by(u64::try_from(records).unwrap_or(0));
+    }
+
+    pub(super) fn set_lag(&self, topic: &str, partition: i32, lag: i64) {
+        self.lag
+            .with_label_values(&[topic, &partition.to_string()])
+            .set(lag);
+    }
+
+    pub(super) fn forget_lag(&self, topic: &str, partition: i32) {
+        // An error says that there was none to forget.
+        let _ = self
+            .lag
+            .remove_label_values(&[topic, &partition.to_string()]);
+    }
+
+    pub(super) fn assigned(&self) -> Assigned {
+        Assigned {
+            gauge: self.assigned.clone(),
+            own: 0,
+        }
+    }
+}
+
+/// The partitions of one member, within the gauge of all.
+pub(super) struct Assigned {
+    gauge: IntGauge,
+    own: i64,
+}
+
+impl Assigned {
+    pub(super) fn set(&mut self, partitions: usize) {
+        let partitions = i64::try_from(partitions).unwrap_or(i64::MAX);
+        self.gauge.add(partitions - self.own);
+        self.own = partitions;
+    }
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        self.gauge.sub(self.own);
+    }
+}
