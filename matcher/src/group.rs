@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
+};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
@@ -33,6 +35,15 @@ pub(crate) enum Change {
     Revoked(TopicPartitionList),
 }
 
+/// What to do when a partition ends before the committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Truncation {
+    /// Work no more: what is read again would count twice.
+    Refuse,
+    /// Begin with the oldest record: what is read again does no harm.
+    BeginAnew,
+}
+
 /// Why the group cannot go on with this consumer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GroupError {
@@ -42,6 +53,10 @@ pub(crate) enum GroupError {
     Assign(KafkaError),
     #[error("the positions of the partitions cannot be set back: {0}")]
     Rewind(KafkaError),
+    #[error("partitions cannot be paused or resumed: {0}")]
+    Pause(KafkaError),
+    #[error("the consumer failed for good: {0}")]
+    Consumer(KafkaError),
     #[error(
         "partition {partition} ends at offset {end}, before the committed offset {committed}: the \
          topic was truncated or made anew. Going on could pay twice; set the group's offsets with \
@@ -125,6 +140,8 @@ impl ConsumerContext for GroupContext {
 /// A member of the consumer group. Owned by one thread; dropping it leaves the group.
 pub(crate) struct Group {
     consumer: BaseConsumer<GroupContext>,
+    truncation: Truncation,
+    paused: bool,
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
     next_look: Instant,
@@ -137,6 +154,7 @@ impl Group {
     pub(crate) fn join(
         config: &ClientConfig,
         topic: &str,
+        truncation: Truncation,
         metrics: GroupMetrics,
     ) -> Result<Self, GroupError> {
         let context = GroupContext {
@@ -150,6 +168,8 @@ impl Group {
         consumer.subscribe(&[topic]).map_err(GroupError::Join)?;
         Ok(Self {
             consumer,
+            truncation,
+            paused: false,
             arriving: TopicPartitionList::new(),
             next_look: Instant::now(),
             assigned: metrics.assigned(),
@@ -248,6 +268,9 @@ impl Group {
                 self.consumer
                     .incremental_assign(&positions)
                     .map_err(GroupError::Assign)?;
+                if self.paused {
+                    self.consumer.pause(&positions).map_err(GroupError::Pause)?;
+                }
                 self.arriving = TopicPartitionList::new();
                 self.count_assigned();
                 Ok(())
@@ -274,8 +297,17 @@ impl Group {
                 .consumer
                 .fetch_watermarks(topic, partition, LOOK)
                 .map_err(Look::Later)?;
-            let position = starting_position(partition, committed.offset(), begin, end)
-                .map_err(Look::Never)?;
+            let position = match starting_position(partition, committed.offset(), begin, end) {
+                Ok(position) => position,
+                Err(error) if self.truncation == Truncation::BeginAnew => {
+                    tracing::error!(topic, %error, "beginning with the oldest record");
+                    Start {
+                        offset: begin,
+                        lost: None,
+                    }
+                }
+                Err(error) => return Err(Look::Never(error)),
+            };
             if let Some(lost) = position.lost {
                 tracing::error!(
                     topic,
@@ -291,6 +323,28 @@ impl Group {
                 .map_err(Look::Later)?;
         }
         Ok(positions)
+    }
+
+    /// Reads nothing more until [`Group::resume`], also of partitions that come meanwhile. Go on to poll:
+    /// otherwise the group takes the partitions away.
+    pub(crate) fn pause(&mut self) -> Result<(), GroupError> {
+        self.paused = true;
+        let assignment = self.consumer.assignment().map_err(GroupError::Pause)?;
+        self.consumer.pause(&assignment).map_err(GroupError::Pause)
+    }
+
+    /// Reads on.
+    pub(crate) fn resume(&mut self) -> Result<(), GroupError> {
+        self.paused = false;
+        let assignment = self.consumer.assignment().map_err(GroupError::Pause)?;
+        self.consumer.resume(&assignment).map_err(GroupError::Pause)
+    }
+
+    /// Asks the broker to keep these offsets, without waiting for its answer.
+    pub(crate) fn commit(&self, offsets: &TopicPartitionList) {
+        if let Err(error) = self.consumer.commit(offsets, CommitMode::Async) {
+            tracing::info!(%error, "committing offsets");
+        }
     }
 
     /// Sets every partition back to what the broker says is committed: after an abort, or when nobody
@@ -339,6 +393,22 @@ impl Group {
 /// A transaction that blocks the committed offsets ends within its time-out of 15 s and the broker's
 /// look for it each 10 s.
 const REWIND: Duration = Duration::from_secs(30);
+
+/// Errors of the consumer that pass by themselves are logged.
+///
+/// # Errors
+/// Those that do not pass: the consumer is of no further use.
+pub(crate) fn tolerate(error: KafkaError) -> Result<(), GroupError> {
+    use rdkafka::error::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    match error {
+        KafkaError::MessageConsumption(AutoOffsetReset | OffsetOutOfRange)
+        | KafkaError::MessageConsumptionFatal(_) => Err(GroupError::Consumer(error)),
+        passing => {
+            tracing::warn!(error = %passing, "consuming");
+            Ok(())
+        }
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {

@@ -11,7 +11,9 @@ pub mod settings;
 pub mod store;
 pub mod worker;
 
+mod dead_letter;
 mod group;
+mod positions;
 mod start;
 
 pub use settings::MatcherSettings;

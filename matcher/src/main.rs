@@ -1,12 +1,14 @@
 //! `matcher`: events to matches, and committed matches to the database.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use matcher::recorder::RecorderSettings;
 use matcher::{Matcher, MatcherSettings, Settings};
 use service::settings::{
-    HttpSettings, KafkaSettings, LogSettings, ShutdownSettings, TopicSettings,
+    HttpSettings, KafkaSettings, LogSettings, ScyllaSettings, ShutdownSettings, TopicSettings,
 };
 use service::{Health, Metrics, Shutdown};
 
@@ -22,6 +24,10 @@ struct Arguments {
     topics: TopicSettings,
     #[command(flatten)]
     matcher: MatcherSettings,
+    #[command(flatten)]
+    recorder: RecorderSettings,
+    #[command(flatten)]
+    scylla: ScyllaSettings,
     #[command(flatten)]
     log: LogSettings,
     #[command(flatten)]
@@ -41,6 +47,15 @@ enum Command {
         /// Copies of each partition
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=9))]
         replication_factor: i32,
+    },
+    /// Make the keyspace and the tables of matches, or bring them up to date; safe to repeat
+    Migrate {
+        /// Copies of each row in each data centre, for a keyspace that is new
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+        replication_factor: u8,
+        /// How long to wait for the database, in milliseconds
+        #[arg(long, default_value = "60000", value_parser = service::settings::millis(0..=3_600_000))]
+        wait_ms: Duration,
     },
 }
 
@@ -84,6 +99,18 @@ async fn run(
             service::kafka::topics::create_missing(&arguments.kafka, &plan).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Migrate {
+            replication_factor,
+            wait_ms,
+        }) => {
+            let scylla = &arguments.scylla;
+            anyhow::ensure!(
+                !scylla.nodes.is_empty(),
+                "SCYLLA_NODES is not set; give the nodes of ScyllaDB or Cassandra, as host:port"
+            );
+            matcher::store::migrate(scylla, *replication_factor, *wait_ms).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         None => {
             service::settings::log_effective(effective);
             serve(arguments).await
@@ -113,6 +140,8 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         matcher: arguments.matcher,
         kafka: arguments.kafka,
         topics: arguments.topics,
+        recorder: arguments.recorder,
+        scylla: arguments.scylla,
         transactional_id_suffix: String::new(),
     };
     let matcher = Matcher::start(&settings, &health, &metrics, &shutdown)?;

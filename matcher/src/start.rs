@@ -10,17 +10,20 @@ use arc_swap::ArcSwap;
 use rdkafka::config::ClientConfig;
 use rules::RuleSet;
 use schemas::Encoding;
-use service::settings::{KafkaSettings, TopicSettings};
+use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Health, Metrics, Shutdown};
 
 use crate::campaigns::{CampaignMetrics, Follower, FollowerSettings};
 use crate::group::GroupMetrics;
+use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
 use crate::worker::{Surroundings, Worker, WorkerMetrics, WorkerSettings};
 
 /// A worker that has not beaten for so long hangs. The longest call to Kafka takes 30 s.
 const WORKER_MAX_AGE: Duration = Duration::from_mins(2);
 const FOLLOWER_MAX_AGE: Duration = Duration::from_mins(1);
+/// The recorder tries a row three times, 2 s each, and connects for 5 s.
+const RECORDER_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// What the matcher is set to.
 #[derive(Debug, Clone)]
@@ -31,12 +34,16 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// The topics' names.
     pub topics: TopicSettings,
+    /// The recorder.
+    pub recorder: RecorderSettings,
+    /// The database; without nodes there is no recorder.
+    pub scylla: ScyllaSettings,
     /// Added to each transactional id. Empty but for `standalone`, whose embedded broker needs new
     /// ids at each start.
     pub transactional_id_suffix: String,
 }
 
-/// The running matcher: the campaigns' follower and the workers.
+/// The running matcher: the campaigns' follower, the workers and the recorder.
 pub struct Matcher {
     threads: Vec<JoinHandle<()>>,
 }
@@ -46,6 +53,9 @@ impl Matcher {
     ///
     /// # Errors
     /// A thread cannot be started.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, which carries the sockets of the database.
     pub fn start(
         settings: &Settings,
         health: &Health,
@@ -85,6 +95,20 @@ impl Matcher {
             shutdown: shutdown.clone(),
         };
         threads.push(spawn("workers", move || pool.run(&is_loaded))?);
+        if settings.scylla.nodes.is_empty() {
+            tracing::info!("SCYLLA_NODES is not set: matches are not recorded in a database");
+        } else {
+            let surroundings = recorder::Surroundings {
+                metrics: RecorderMetrics::new(metrics),
+                group_metrics: GroupMetrics::new(metrics, "recorder"),
+                component: health.component("recorder"),
+                heartbeat: health.heartbeat("recorder", RECORDER_MAX_AGE),
+                shutdown: shutdown.clone(),
+                runtime: tokio::runtime::Handle::current(),
+            };
+            let recorder = Recorder::new(recorder_setup(settings), surroundings);
+            threads.push(spawn("recorder", move || recorder.run())?);
+        }
         Ok(Self { threads })
     }
 
@@ -145,22 +169,39 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<Join
         .with_context(|| format!("starting thread {name}"))
 }
 
+/// Static membership (KIP-345) only where the name is known to be stable: after a kill the same name
+/// takes its partitions back without a rebalance, and its predecessor is fenced.
+fn member(settings: &Settings, group: &str, slot: &str) -> ClientConfig {
+    let mut consumer = settings.kafka.consumer(group);
+    if settings.matcher.instance.is_some() {
+        consumer.set("group.instance.id", slot);
+    }
+    consumer
+}
+
+fn recorder_setup(settings: &Settings) -> recorder::Setup {
+    let slot = format!("{}-recorder", settings.matcher.instance());
+    recorder::Setup {
+        settings: settings.recorder.clone(),
+        scylla: settings.scylla.clone(),
+        consumer: member(settings, &settings.recorder.group, &slot),
+        producer: settings.kafka.producer(),
+        matches_topic: settings.topics.matches_topic.clone(),
+        dead_letters_topic: settings.topics.dead_letters_topic.clone(),
+        encoding: Encoding::Json,
+    }
+}
+
 fn worker_settings(settings: &Settings, number: usize) -> WorkerSettings {
     let matcher = &settings.matcher;
     let slot = format!("{}-{number}", matcher.instance());
-    let mut consumer: ClientConfig = settings.kafka.consumer(&matcher.group);
-    // Static membership (KIP-345) only where the name is known to be stable: after a kill the same
-    // name takes its partitions back without a rebalance, and its predecessor is fenced.
-    if matcher.instance.is_some() {
-        consumer.set("group.instance.id", &slot);
-    }
     let transactional_id = format!(
         "{}-{slot}{}",
         matcher.group, settings.transactional_id_suffix
     );
     WorkerSettings {
         name: format!("worker-{number}"),
-        consumer,
+        consumer: member(settings, &matcher.group, &slot),
         producer: settings.kafka.transactional_producer(&transactional_id),
         events_topic: settings.topics.events_topic.clone(),
         matches_topic: settings.topics.matches_topic.clone(),

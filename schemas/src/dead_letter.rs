@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::names::header;
-use crate::{DocumentError, EventError, IdError};
+use crate::{DocumentError, EventError, IdError, MatchError};
 
 /// Why an event can never be processed. Only permanent reasons: a transient failure never makes a
 /// dead letter.
@@ -34,6 +34,9 @@ pub enum DeadLetterReason {
         /// The event's customer.
         customer_id: String,
     },
+    /// A record of `matches` that no matcher wrote.
+    #[error(transparent)]
+    NotAMatch(#[from] MatchError),
 }
 
 impl DeadLetterReason {
@@ -62,6 +65,7 @@ impl DeadLetterReason {
             },
             Self::NoKey => "no_key",
             Self::KeyMismatch { .. } => "key_mismatch",
+            Self::NotAMatch(_) => "not_a_match",
         }
     }
 

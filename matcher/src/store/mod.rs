@@ -1,1 +1,76 @@
-//! The tables of matches, and their migrations.
+//! The tables of matches in ScyllaDB, or Cassandra 5, and their migrations.
+//!
+//! | table | partition | answers |
+//! |---|---|---|
+//! | `matches` | `event_id` | what did this event win? |
+//! | `matches_by_customer` | `customer_id`, month | what did this customer win, newest first? |
+//!
+//! A row is a function of its match: every column is written, none is read before, and the write
+//! timestamp is that of the record. So a row may be written any number of times, by any number of
+//! recorders, in any order.
+
+mod migrations;
+mod row;
+mod writer;
+
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::{ExecutionError, NewSessionError, PrepareError};
+use service::settings::ScyllaSettings;
+
+pub use self::migrations::migrate;
+pub use self::row::MatchRow;
+pub use self::writer::MatchWriter;
+
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Why the database could not do what it was asked. It may have done so all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No session.
+    #[error("no node of SCYLLA_NODES can be reached: {0}")]
+    Connect(Box<NewSessionError>),
+    /// A statement does not fit the tables.
+    #[error("the tables are not as this version needs them ({0}); run `matcher migrate`")]
+    Prepare(Box<PrepareError>),
+    /// A statement failed or was not answered.
+    #[error("the database did not execute a statement: {0}")]
+    Execute(Box<ExecutionError>),
+    /// The answer has another form.
+    #[error("the database answered with something else: {0}")]
+    Answer(String),
+}
+
+impl From<NewSessionError> for StoreError {
+    fn from(error: NewSessionError) -> Self {
+        Self::Connect(Box::new(error))
+    }
+}
+
+impl From<PrepareError> for StoreError {
+    fn from(error: PrepareError) -> Self {
+        Self::Prepare(Box::new(error))
+    }
+}
+
+impl From<ExecutionError> for StoreError {
+    fn from(error: ExecutionError) -> Self {
+        Self::Execute(Box::new(error))
+    }
+}
+
+/// A session with the nodes.
+///
+/// # Errors
+/// [`StoreError::Connect`]: none of them can be reached.
+async fn connect(settings: &ScyllaSettings) -> Result<Session, StoreError> {
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&settings.nodes)
+        .connection_timeout(CONNECT);
+    if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
+        builder = builder.user(user, password.reveal());
+    }
+    Ok(builder.build().await?)
+}

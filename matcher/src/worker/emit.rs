@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Headers, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
-use schemas::{DeadLetter, DeadLetterReason, Encoding, Event, Match, Source};
+use schemas::{DeadLetterReason, Encoding, Event, Match, Source};
 
 use super::transaction::Open;
+use crate::dead_letter;
 
 /// Headers that a match takes over from its event.
 const CARRIED: [&str; 2] = [header::TRACEPARENT, header::CORRELATION_ID];
@@ -126,33 +127,9 @@ impl Emitter {
         reason: &DeadLetterReason,
         value: Option<&[u8]>,
     ) -> Result<usize, KafkaError> {
-        let letter = DeadLetter {
-            topic: Cow::Borrowed(message.topic()),
-            partition: message.partition(),
-            offset: message.offset(),
-            code: Cow::Borrowed(reason.code()),
-            message: reason.message().into(),
-            app_version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
-        };
-        let mut headers = message
-            .headers()
-            .map_or_else(OwnedHeaders::new, rdkafka::message::BorrowedHeaders::detach);
-        for (key, value) in letter.headers() {
-            headers = headers.insert(Header {
-                key,
-                value: Some(&*value),
-            });
-        }
-        if value.is_none() && message.payload_len() > 0 {
-            let bytes = message.payload_len().to_string();
-            headers = headers.insert(Header {
-                key: header::ERROR_VALUE_BYTES,
-                value: Some(&bytes),
-            });
-        }
         let mut record = BaseRecord::<[u8], [u8]>::to(&self.outputs.dead_letters)
             .partition(message.partition())
-            .headers(headers);
+            .headers(dead_letter::headers(message, reason, value));
         record.key = message.key();
         record.payload = value;
         record.timestamp = message.timestamp().to_millis();

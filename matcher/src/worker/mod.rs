@@ -9,7 +9,6 @@
 mod emit;
 mod metrics;
 mod pace;
-mod positions;
 mod transaction;
 
 use std::sync::Arc;
@@ -28,10 +27,10 @@ use service::{Heartbeat, Shutdown};
 
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
-use self::positions::Positions;
 use self::transaction::{Broken, Failure, Idle, Open};
 use crate::decide::{Decider, Record};
-use crate::group::{Change, Group, GroupError, GroupMetrics};
+use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
+use crate::positions::Positions;
 
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;
@@ -72,8 +71,8 @@ enum Rebuild {
     Producer(#[from] Broken),
     #[error(transparent)]
     Group(#[from] GroupError),
-    #[error("the consumer failed for good: {0}")]
-    Consumer(KafkaError),
+    #[error("the consumed offsets cannot be listed: {0}")]
+    Offsets(KafkaError),
     #[error("a record cannot be produced: {0}")]
     Produce(KafkaError),
 }
@@ -163,6 +162,7 @@ impl Worker {
         let mut group = Group::join(
             &self.settings.consumer,
             &self.settings.events_topic,
+            Truncation::Refuse,
             self.surroundings.group_metrics.clone(),
         )?;
         let mut state = State::Idle(idle);
@@ -204,7 +204,7 @@ impl Worker {
                     Supply::Flowing
                 }
                 Some(Err(error)) => {
-                    tolerate(error)?;
+                    group::tolerate(error)?;
                     Supply::Dry
                 }
             };
@@ -275,7 +275,7 @@ impl Worker {
         let offsets = batch
             .positions
             .to_list(&self.settings.events_topic)
-            .map_err(Rebuild::Consumer)?;
+            .map_err(Rebuild::Offsets)?;
         let begun = Instant::now();
         let metrics = &self.surroundings.metrics;
         match batch.transaction.commit(&offsets, &member) {
@@ -335,18 +335,5 @@ impl Worker {
         };
         group.release(&revoked)?;
         Ok(State::Idle(idle))
-    }
-}
-
-/// Errors of the consumer that pass by themselves are logged; others end the session.
-fn tolerate(error: KafkaError) -> Result<(), Rebuild> {
-    use rdkafka::error::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
-    match error {
-        KafkaError::MessageConsumption(AutoOffsetReset | OffsetOutOfRange)
-        | KafkaError::MessageConsumptionFatal(_) => Err(Rebuild::Consumer(error)),
-        passing => {
-            tracing::warn!(error = %passing, "consuming events");
-            Ok(())
-        }
     }
 }
