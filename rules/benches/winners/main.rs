@@ -1,0 +1,118 @@
+//! How many events a second one thread decides, by the number of campaigns.
+//!
+//! `cargo bench -p rules --bench winners` prints a table: the median of several rounds with and without
+//! the reading of the event, the fastest and the slowest round, and the matches an event has.
+//!
+//! The campaigns and events are those of [`shop`].
+
+mod shop;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rules::{Rule, RuleSet};
+use schemas::{Campaign, Document, Event, Limits};
+
+const SIZES: [u64; 4] = [10, 100, 1_000, 10_000];
+const EVENTS: u64 = 2_000;
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(300);
+
+fn main() {
+    let events: Vec<Vec<u8>> = (0..EVENTS)
+        .map(|n| shop::record(n, "2026-11-24T09:30:00.123Z").value)
+        .collect();
+    let bytes = events.iter().map(Vec::len).sum::<usize>() / events.len();
+    println!("events of {bytes} bytes on average, {ROUNDS} rounds of {ROUND:?}, one thread\n");
+    println!(
+        "| rules | build ms | events/s | slowest | fastest | without reading | matches/event |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for size in SIZES {
+        let rules: Vec<_> = (0..size).map(|n| rule(&shop::campaign(n, size))).collect();
+        let started = Instant::now();
+        let set = RuleSet::build(rules);
+        let build = started.elapsed();
+
+        let mut document = Document::new();
+        let mut winners = Vec::new();
+        let mut matched = 0;
+        let read = rounds(&events, |bytes| {
+            document
+                .read(bytes, Limits::default())
+                .expect("the event is JSON");
+            let event = Event::of(&document).expect("the event is whole");
+            set.winners(&event, &mut winners);
+            matched += winners.len();
+            black_box(&winners);
+        });
+
+        let documents: Vec<Document> = events.iter().map(|bytes| decoded(bytes)).collect();
+        let ready: Vec<Event<'_>> = documents
+            .iter()
+            .map(|document| Event::of(document).expect("the event is whole"))
+            .collect();
+        let mut winners = Vec::new();
+        let only = rounds(&ready, |event| {
+            set.winners(event, &mut winners);
+            black_box(&winners);
+        });
+
+        let decided: u64 = read.iter().map(|round| round.events).sum();
+        println!(
+            "| {size} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} |",
+            build.as_secs_f64() * 1e3,
+            read[ROUNDS / 2].per_second,
+            read[0].per_second,
+            read[ROUNDS - 1].per_second,
+            only[ROUNDS / 2].per_second,
+            ratio(matched as u64, decided),
+        );
+    }
+}
+
+struct Round {
+    events: u64,
+    per_second: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn ratio(count: u64, of: u64) -> f64 {
+    count as f64 / of as f64
+}
+
+/// Each round decides whole passes over the events until its time is over; the slowest comes first.
+fn rounds<T>(events: &[T], mut decide: impl FnMut(&T)) -> Vec<Round> {
+    let mut rounds: Vec<Round> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            let mut count = 0;
+            while started.elapsed() < ROUND {
+                events.iter().for_each(&mut decide);
+                count += events.len() as u64;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+            let per_second = count as f64 / started.elapsed().as_secs_f64();
+            Round {
+                events: count,
+                per_second,
+            }
+        })
+        .collect();
+    rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+    rounds
+}
+
+fn decoded(bytes: &[u8]) -> Document {
+    let mut document = Document::new();
+    document
+        .read(bytes, Limits::default())
+        .expect("the event is JSON");
+    document
+}
+
+fn rule(campaign: &serde_json::Value) -> Arc<Rule> {
+    let campaign = Campaign::from_json(campaign.to_string().as_bytes()).expect("it is a campaign");
+    Arc::new(Rule::compile(campaign).expect("its pattern is right"))
+}
