@@ -21,7 +21,7 @@ const ROUND: Duration = Duration::from_millis(300);
 
 fn main() {
     let events: Vec<Vec<u8>> = (0..EVENTS)
-        .map(|n| shop::record(n, "2026-11-24T09:30:00.123Z").value)
+        .map(|n| shop::record(n, "2026-11-24T09:30:00.123Z").1)
         .collect();
     let bytes = events.iter().map(Vec::len).sum::<usize>() / events.len();
     println!("events of {bytes} bytes on average, {ROUNDS} rounds of {ROUND:?}, one thread\n");

@@ -32,16 +32,8 @@ const COUNTRIES: [&str; 12] = [
 const CHANNELS: [&str; 5] = ["web", "app", "store", "phone", "partner"];
 const TIERS: [&str; 4] = ["none", "silver", "gold", "platinum"];
 
-/// An event as upstream produces it.
-pub(crate) struct Record {
-    /// The customer's id.
-    pub(crate) key: String,
-    /// The document.
-    pub(crate) value: Vec<u8>,
-}
-
-/// The `n`th event.
-pub(crate) fn record(n: u64, occurred_at: &str) -> Record {
+/// The key and the value of the `n`th event.
+pub(crate) fn record(n: u64, occurred_at: &str) -> (String, Vec<u8>) {
     let dice = &mut Dice(n + 1);
     let event_type = if dice.below(10) < 7 {
         "purchase"
@@ -75,10 +67,7 @@ pub(crate) fn record(n: u64, occurred_at: &str) -> Record {
             "items": items,
         },
     });
-    Record {
-        key,
-        value: event.to_string().into_bytes(),
-    }
+    (key, event.to_string().into_bytes())
 }
 
 /// The `n`th of so many campaigns.
