@@ -117,6 +117,12 @@ impl ConsumerContext for GroupContext {
         partitions: &mut TopicPartitionList,
     ) {
         let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        // librdkafka holds all partitions, takes part in no further rebalance and does not close until an
+        // assignment is answered, also one that brings nothing. So it is answered at once with nothing;
+        // the partitions follow when their positions are known.
+        if assigned && let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+            tracing::warn!(%error, "answering an assignment");
+        }
         if self.closing.load(Ordering::Relaxed) {
             // The consumer is being closed, nobody will come back to carry this out.
             if !assigned && let Err(error) = consumer.incremental_unassign(partitions) {
@@ -416,6 +422,14 @@ impl Drop for Group {
             .context()
             .closing
             .store(true, Ordering::Relaxed);
+        // Closing waits for what was asked for and not given.
+        while let Some(change) = self.next_change() {
+            if let Change::Revoked(partitions) = change
+                && let Err(error) = self.release(&partitions)
+            {
+                tracing::debug!(%error, "giving partitions away while closing");
+            }
+        }
     }
 }
 
