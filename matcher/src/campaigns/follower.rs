@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::Message;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{Message, Statistics};
 use rules::RuleSet;
 use schemas::Encoding;
+use service::kafka::Logged;
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
@@ -54,18 +54,6 @@ pub struct Follower {
     pub shutdown: Shutdown,
 }
 
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        service::kafka::log_line(level, facility, message);
-    }
-
-    fn stats(&self, _: Statistics) {}
-}
-
-impl ConsumerContext for Quiet {}
-
 impl Follower {
     /// Follows the topic until shutdown. `loaded` is called once, when the topic was read to its end
     /// for the first time: until then no event may be matched.
@@ -94,10 +82,10 @@ impl Follower {
 
     fn follow(&self, mut loaded: impl FnMut()) -> anyhow::Result<()> {
         let topic = &self.settings.topic;
-        let consumer: BaseConsumer<Quiet> = self
+        let consumer: BaseConsumer<Logged> = self
             .settings
             .reader
-            .create_with_context(Quiet)
+            .create_with_context(Logged)
             .context("creating the consumer")?;
         self.check_partitions(&consumer)?;
         self.await_open_transactions(&consumer)?;
@@ -144,7 +132,7 @@ impl Follower {
     }
 
     /// With more than one partition there would be no order between the versions of a campaign.
-    fn check_partitions(&self, consumer: &BaseConsumer<Quiet>) -> anyhow::Result<()> {
+    fn check_partitions(&self, consumer: &BaseConsumer<Logged>) -> anyhow::Result<()> {
         let topic = &self.settings.topic;
         let metadata = consumer
             .fetch_metadata(Some(topic), ASK)
@@ -163,12 +151,12 @@ impl Follower {
 
     /// Waits until what was in an open transaction when we began is decided. Otherwise the end that a
     /// reader of committed records sees might lie before records that are acknowledged (KAFKA-10167).
-    fn await_open_transactions(&self, consumer: &BaseConsumer<Quiet>) -> anyhow::Result<()> {
+    fn await_open_transactions(&self, consumer: &BaseConsumer<Logged>) -> anyhow::Result<()> {
         let topic = &self.settings.topic;
-        let observer: BaseConsumer<Quiet> = self
+        let observer: BaseConsumer<Logged> = self
             .settings
             .observer
-            .create_with_context(Quiet)
+            .create_with_context(Logged)
             .context("creating the observer")?;
         let (_, end) = observer
             .fetch_watermarks(topic, PARTITION, ASK)

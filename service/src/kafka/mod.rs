@@ -4,7 +4,11 @@ pub mod clients;
 pub mod config;
 pub mod topics;
 
+use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
 
 /// Writes a line of librdkafka's log to ours; for `ClientContext::log`.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -19,3 +23,24 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
         Debug => tracing::trace!(target: "librdkafka", facility, "{message}"),
     }
 }
+
+/// The context of a client that has nothing to tell but to the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Logged;
+
+impl ClientContext for Logged {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition comes this way too, besides to whoever polls.
+        if !matches!(error, KafkaError::PartitionEOF(_)) {
+            tracing::warn!(%error, reason, "librdkafka");
+        }
+    }
+
+    fn stats(&self, _: Statistics) {}
+}
+
+impl ConsumerContext for Logged {}
