@@ -1,1 +1,23 @@
-//! Everything in one process on an embedded broker, to try it out.
+//! Everything in one process, to try it out: an embedded broker, the topics, sample campaigns, a stream
+//! of sample events, the matcher, and the matches in memory instead of in a database. For development
+//! only.
+//!
+//! Reads in the order of the start: [`settings`] are read, the [`broker`] is started, [`campaigns`] and
+//! [`events`] write the [`samples`], [`matches`] shows what comes of them; [`run()`] puts it all
+//! together.
+
+#[cfg(feature = "embedded-broker")]
+pub mod broker;
+pub mod settings;
+
+pub mod campaigns;
+pub mod events;
+pub mod samples;
+
+pub mod matches;
+pub mod topic;
+
+mod run;
+
+pub use run::run;
+pub use settings::Arguments;

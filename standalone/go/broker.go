@@ -1,0 +1,106 @@
+// Command embedded-broker is the broker of the standalone program: franz-go's kfake behind two C
+// functions, built as a static library and linked into the Rust executable by ../build.rs.
+//
+// Every buffer belongs to the caller, so nothing is freed across the border.
+package main
+
+// #include <stddef.h>
+import "C"
+
+import (
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+var (
+	mutex    sync.Mutex
+	next     C.int
+	clusters = map[C.int]*kfake.Cluster{}
+)
+
+// kfake_start starts a broker on 127.0.0.1 and returns its handle, or -1 with the reason as a C string
+// in message, cut at capacity. port is in and out: 0 takes a free one. A directory of no characters
+// keeps everything in memory. Every cleanerMillis topics are compacted and cut to their retention.
+//
+//export kfake_start
+func kfake_start(port *C.int, directory *C.char, cleanerMillis C.int, message *C.char, capacity C.size_t) C.int {
+	cluster, bound, err := start(int(*port), C.GoString(directory), int(cleanerMillis))
+	if err != nil {
+		write(err.Error(), message, capacity)
+		return -1
+	}
+	*port = C.int(bound)
+	mutex.Lock()
+	defer mutex.Unlock()
+	handle := next
+	next++
+	clusters[handle] = cluster
+	return handle
+}
+
+// kfake_stop writes what is not written yet and closes the broker. A handle that is not known, or was
+// stopped, is left alone.
+//
+//export kfake_stop
+func kfake_stop(handle C.int) {
+	mutex.Lock()
+	cluster := clusters[handle]
+	delete(clusters, handle)
+	mutex.Unlock()
+	if cluster != nil {
+		cluster.Close()
+	}
+}
+
+func start(port int, directory string, cleanerMillis int) (*kfake.Cluster, int, error) {
+	options := []kfake.Opt{
+		kfake.ClusterID("campaign-manager-standalone"),
+		kfake.Ports(port),
+		kfake.BrokerConfigs(map[string]string{
+			"log.cleaner.backoff.ms": strconv.Itoa(cleanerMillis),
+		}),
+		// What it cannot write to disk, such as when that is full, it says nowhere else.
+		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelError)),
+	}
+	if directory != "" {
+		options = append(options, kfake.DataDir(directory))
+	}
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		return nil, 0, err
+	}
+	bound, err := boundPort(cluster)
+	if err != nil {
+		cluster.Close()
+		return nil, 0, err
+	}
+	return cluster, bound, nil
+}
+
+func boundPort(cluster *kfake.Cluster) (int, error) {
+	addresses := cluster.ListenAddrs()
+	if len(addresses) != 1 {
+		return 0, errors.New("the broker does not listen on one address")
+	}
+	_, port, err := net.SplitHostPort(addresses[0])
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}
+
+func write(text string, message *C.char, capacity C.size_t) {
+	if capacity == 0 {
+		return
+	}
+	buffer := unsafe.Slice((*byte)(unsafe.Pointer(message)), int(capacity))
+	buffer[copy(buffer[:len(buffer)-1], text)] = 0
+}
+
+func main() {}
