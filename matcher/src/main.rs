@@ -3,14 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use matcher::recorder::RecorderSettings;
 use matcher::{Matcher, MatcherSettings, Settings};
-use service::settings::{
-    HttpSettings, KafkaSettings, LogSettings, ScyllaSettings, ShutdownSettings, TopicSettings,
-};
-use service::{Health, Metrics, Shutdown};
+use service::http::Router;
+use service::program::{self, Effective, ProgramSettings, Running};
+use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 
 /// Turns events into matches, exactly once, and records them
 #[derive(Debug, Parser)]
@@ -29,11 +27,7 @@ struct Arguments {
     #[command(flatten)]
     scylla: ScyllaSettings,
     #[command(flatten)]
-    log: LogSettings,
-    #[command(flatten)]
-    http: HttpSettings,
-    #[command(flatten)]
-    shutdown: ShutdownSettings,
+    program: ProgramSettings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,35 +54,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::command();
-    let matches = command.clone().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Err(error) = service::log::start(&arguments.log) {
-        eprintln!("matcher: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let effective = service::settings::effective(&command, &matches);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(arguments, &effective)),
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(|arguments: &Arguments| &arguments.program, run)
 }
 
-async fn run(
-    arguments: Arguments,
-    effective: &[service::settings::Effective],
-) -> anyhow::Result<ExitCode> {
+async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Some(Command::CreateTopics {
             partitions,
@@ -112,30 +81,14 @@ async fn run(
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            service::settings::log_effective(effective);
+            effective.log();
             serve(arguments).await
         }
     }
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let health = Health::new();
-    let metrics = Metrics::new("matcher");
-    let shutdown = Shutdown::new();
-    shutdown.listen_for_signals()?;
-    shutdown.enforce_deadline(arguments.shutdown.deadline)?;
-
-    let address = arguments.http.metrics_addr;
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("METRICS_ADDR {address} cannot be listened on"))?;
-    tracing::info!(address = %listener.local_addr()?, "health and metrics");
-    let http = tokio::spawn(service::http::serve(
-        listener,
-        service::http::routes(&health, &metrics),
-        shutdown.clone(),
-    ));
-
+    let running = Running::begin("matcher", &arguments.program, Router::new()).await?;
     let settings = Settings {
         matcher: arguments.matcher,
         kafka: arguments.kafka,
@@ -144,8 +97,12 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         scylla: arguments.scylla,
         transactional_id_suffix: String::new(),
     };
-    let matcher = Matcher::start(&settings, &health, &metrics, &shutdown)?;
+    let matcher = Matcher::start(
+        &settings,
+        &running.health,
+        &running.metrics,
+        &running.shutdown,
+    )?;
     tokio::task::spawn_blocking(move || matcher.join()).await?;
-    http.await??;
-    Ok(shutdown.exit_code())
+    running.end().await
 }

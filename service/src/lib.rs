@@ -22,6 +22,7 @@ pub mod metrics;
 
 pub mod health;
 pub mod http;
+pub mod program;
 pub mod shutdown;
 
 pub mod breaker;

@@ -15,15 +15,15 @@ use crate::settings::{LogFormat, LogSettings};
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.filter)
         .with_context(|| format!("LOG_FILTER {:?} is not a filter", settings.filter))?;
+    let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(is_terminal)
         .with_writer(std::io::stderr);
-    let format = settings.format.unwrap_or_else(|| {
-        if std::io::stderr().is_terminal() {
-            LogFormat::Pretty
-        } else {
-            LogFormat::Json
-        }
+    let format = settings.format.unwrap_or(if is_terminal {
+        LogFormat::Pretty
+    } else {
+        LogFormat::Json
     });
     let started = match format {
         LogFormat::Json => builder

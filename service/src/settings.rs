@@ -107,8 +107,13 @@ pub struct LogSettings {
     #[arg(long = "log-format", env = "LOG_FORMAT")]
     pub format: Option<LogFormat>,
 
-    /// What to log: a level, or levels by target as info,matcher=debug
-    #[arg(long = "log-filter", env = "LOG_FILTER", default_value = "info")]
+    /// What to log: a level, or levels by target as info,matcher=debug. The database's driver reports
+    /// each connection at info
+    #[arg(
+        long = "log-filter",
+        env = "LOG_FILTER",
+        default_value = "info,scylla=warn"
+    )]
     pub filter: String,
 }
 
@@ -212,6 +217,7 @@ pub fn effective(command: &Command, matches: &ArgMatches) -> Vec<Effective> {
     command
         .get_arguments()
         .filter(|argument| known(argument.get_id().as_str()))
+        .filter(|argument| argument.get_action().takes_values())
         .filter_map(|argument| {
             let id = argument.get_id().as_str();
             let source = match matches.value_source(id)? {

@@ -1,0 +1,141 @@
+//! What the programs have in common from `main` to the exit code: settings, log, runtime, probes, a
+//! drained end.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use axum::Router;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::settings::{self, HttpSettings, LogSettings, ShutdownSettings};
+use crate::{Health, Metrics, Shutdown, http, log};
+
+/// Settings that every program has; to be flattened into its arguments.
+#[derive(Debug, Clone, Args)]
+pub struct ProgramSettings {
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogSettings,
+    /// Health and metrics.
+    #[command(flatten)]
+    pub http: HttpSettings,
+    /// Shutdown.
+    #[command(flatten)]
+    pub shutdown: ShutdownSettings,
+
+    /// Print the settings in force and where each comes from, secrets hidden, and exit
+    #[arg(long)]
+    pub print_settings: bool,
+}
+
+/// Reads the arguments, starts the log and runs `work` on a runtime of two threads. An error is logged
+/// with its causes and makes the exit code 1; wrong arguments make it 2.
+pub fn run<A>(
+    program: impl FnOnce(&A) -> &ProgramSettings,
+    work: impl AsyncFnOnce(A, Effective) -> anyhow::Result<ExitCode>,
+) -> ExitCode
+where
+    A: CommandFactory + FromArgMatches,
+{
+    let command = A::command();
+    let matches = command.clone().get_matches();
+    let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let program = program(&arguments);
+    let effective = Effective { command, matches };
+    if program.print_settings {
+        return settings::print_effective(&effective.list());
+    }
+    if let Err(error) = log::start(&program.log) {
+        eprintln!("{}: {error:#}", effective.command.get_name());
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(work(arguments, effective)),
+        Err(error) => Err(error.into()),
+    };
+    result.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The settings in force.
+pub struct Effective {
+    command: Command,
+    matches: ArgMatches,
+}
+
+impl Effective {
+    /// Writes them to the log, secrets hidden.
+    pub fn log(&self) {
+        settings::log_effective(&self.list());
+    }
+
+    fn list(&self) -> Vec<settings::Effective> {
+        settings::effective(&self.command, &self.matches)
+    }
+}
+
+/// A running program: what its parts report to, and its probes.
+pub struct Running {
+    /// Parts report to it, probes ask it.
+    pub health: Health,
+    /// Parts register theirs.
+    pub metrics: Metrics,
+    /// Ends the parts.
+    pub shutdown: Shutdown,
+    probes: JoinHandle<std::io::Result<()>>,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// Listens to signals and serves the probes, the metrics and the program's `further` routes.
+    ///
+    /// # Errors
+    /// The address is taken, or signals cannot be listened to.
+    pub async fn begin(
+        service: &'static str,
+        settings: &ProgramSettings,
+        further: Router,
+    ) -> anyhow::Result<Self> {
+        let (health, metrics, shutdown) = (Health::new(), Metrics::new(service), Shutdown::new());
+        shutdown.listen_for_signals()?;
+        shutdown.enforce_deadline(settings.shutdown.deadline)?;
+        let address = settings.http.metrics_addr;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("METRICS_ADDR {address} cannot be listened on"))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "health and metrics");
+        let routes = http::routes(&health, &metrics).merge(further);
+        let probes = tokio::spawn(http::serve(listener, routes, shutdown.clone()));
+        Ok(Self {
+            health,
+            metrics,
+            shutdown,
+            probes,
+            address,
+        })
+    }
+
+    /// Where the probes are.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the probes' server after the parts have ended; then the process can exit with this.
+    ///
+    /// # Errors
+    /// The server failed.
+    pub async fn end(self) -> anyhow::Result<ExitCode> {
+        self.probes.await??;
+        Ok(self.shutdown.exit_code())
+    }
+}
