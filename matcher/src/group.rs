@@ -81,6 +81,10 @@ impl ClientContext for GroupContext {
         service::kafka::log_line(level, facility, message);
     }
 
+    fn error(&self, error: KafkaError, reason: &str) {
+        service::kafka::log_error(&error, reason);
+    }
+
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values() {

@@ -7,8 +7,16 @@ pub mod topics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+
+/// Writes an error of a client to our log; for `ClientContext::error`.
+pub fn log_error(error: &KafkaError, reason: &str) {
+    // The end of a partition comes this way too, besides to whoever polls.
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        tracing::warn!(target: "librdkafka", %error, "{reason}");
+    }
+}
 
 /// Writes a line of librdkafka's log to ours; for `ClientContext::log`.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -34,10 +42,7 @@ impl ClientContext for Logged {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition comes this way too, besides to whoever polls.
-        if !matches!(error, KafkaError::PartitionEOF(_)) {
-            tracing::warn!(%error, reason, "librdkafka");
-        }
+        log_error(&error, reason);
     }
 
     fn stats(&self, _: Statistics) {}
