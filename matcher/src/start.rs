@@ -146,6 +146,7 @@ impl Pool {
                     rules: Arc::clone(&self.rules),
                     metrics: self.metrics.clone(),
                     group_metrics: self.group_metrics.clone(),
+                    component: self.health.component(&name),
                     heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
                     shutdown: self.shutdown.clone(),
                 };

@@ -23,7 +23,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rules::RuleSet;
 use schemas::{Encoding, Limits};
 use service::retry::Backoff;
-use service::{Heartbeat, Shutdown};
+use service::{Component, Heartbeat, Shutdown};
 
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
@@ -60,6 +60,8 @@ pub(crate) struct Surroundings {
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) group_metrics: GroupMetrics,
+    /// Ready while the worker has a consumer and a producer.
+    pub(crate) component: Component,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) shutdown: Shutdown,
 }
@@ -128,6 +130,7 @@ impl Worker {
             let begun = Instant::now();
             let Err(why) = self.session() else { return };
             self.surroundings.metrics.rebuilt();
+            self.surroundings.component.not_ready(&why.to_string());
             let worker = &self.settings.name;
             if let Rebuild::Producer(broken) = &why
                 && broken.is_fenced()
@@ -165,6 +168,7 @@ impl Worker {
             Truncation::Refuse,
             self.surroundings.group_metrics.clone(),
         )?;
+        self.surroundings.component.ready();
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
         let mut last_commit = Instant::now();

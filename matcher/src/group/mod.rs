@@ -4,45 +4,30 @@
 //! member between two polls, where finished work can be committed first: a revoked partition's
 //! offsets are committed or its batch is given up *before* the partition is given away.
 
+mod context;
 mod metrics;
+mod position;
+mod progress;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
-};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::types::RDKafkaRespErr;
 
+use self::context::GroupContext;
 use self::metrics::Assigned;
+use self::position::{Start, starting_position};
+use self::progress::{Progress, STALLED};
+
+pub(crate) use self::context::Change;
 pub(crate) use self::metrics::GroupMetrics;
+pub(crate) use self::position::Truncation;
 
 /// How long one look at committed offsets or watermarks may block the member.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// A change of the member's partitions, to be carried out by [`Group::admit`] or [`Group::release`].
-#[derive(Debug)]
-pub(crate) enum Change {
-    Assigned(TopicPartitionList),
-    Revoked(TopicPartitionList),
-}
-
-/// What to do when a partition ends before the committed offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Truncation {
-    /// Work no more: what is read again would count twice.
-    Refuse,
-    /// Begin with the oldest record: what is read again does no harm.
-    BeginAnew,
-}
 
 /// Why the group cannot go on with this consumer.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +42,8 @@ pub(crate) enum GroupError {
     Pause(KafkaError),
     #[error("the consumer failed for good: {0}")]
     Consumer(KafkaError),
+    #[error("{backlog} records wait and none came for {} s", STALLED.as_secs())]
+    Stalled { backlog: i64 },
     #[error(
         "partition {partition} ends at offset {end}, before the committed offset {committed}: the \
          topic was truncated or made anew. Going on could pay twice; set the group's offsets with \
@@ -69,89 +56,12 @@ pub(crate) enum GroupError {
     },
 }
 
-/// Notes rebalances for the member. Called by librdkafka inside `poll`, on the member's own thread.
-pub(crate) struct GroupContext {
-    changes: Mutex<VecDeque<Change>>,
-    closing: AtomicBool,
-    metrics: GroupMetrics,
-}
-
-impl ClientContext for GroupContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        service::kafka::log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        service::kafka::log_error(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        for topic in statistics.topics.values() {
-            for partition in topic.partitions.values() {
-                // librdkafka keeps partitions that went elsewhere.
-                if partition.desired
-                    && let Some(lag) = lag(partition)
-                {
-                    self.metrics.set_lag(&topic.topic, partition.partition, lag);
-                }
-            }
-        }
-    }
-}
-
-/// Committed records that are not consumed yet. librdkafka's own `consumer_lag` counts from the offset
-/// that the consumer committed, and offsets that a transaction commits pass it by.
-fn lag(partition: &rdkafka::statistics::Partition) -> Option<i64> {
-    // Behind the last record there may be markers of transactions: with nothing left in memory, what is
-    // fetched next is the position.
-    let position = if partition.fetchq_cnt == 0 {
-        partition.next_offset
-    } else {
-        partition.app_offset
-    };
-    let known = partition.ls_offset >= 0 && position >= 0;
-    known.then(|| (partition.ls_offset - position).max(0))
-}
-
-impl ConsumerContext for GroupContext {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        kind: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        // librdkafka holds all partitions, takes part in no further rebalance and does not close until an
-        // assignment is answered, also one that brings nothing. So it is answered at once with nothing;
-        // the partitions follow when their positions are known.
-        if assigned && let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
-            tracing::warn!(%error, "answering an assignment");
-        }
-        if self.closing.load(Ordering::Relaxed) {
-            // The consumer is being closed, nobody will come back to carry this out.
-            if !assigned && let Err(error) = consumer.incremental_unassign(partitions) {
-                tracing::debug!(%error, "unassign while closing");
-            }
-            return;
-        }
-        let partitions = partitions.clone();
-        let change = if assigned {
-            Change::Assigned(partitions)
-        } else {
-            Change::Revoked(partitions)
-        };
-        self.changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(change);
-    }
-}
-
 /// A member of the consumer group. Owned by one thread; dropping it leaves the group.
 pub(crate) struct Group {
     consumer: BaseConsumer<GroupContext>,
     truncation: Truncation,
     paused: bool,
+    progress: Progress,
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
     next_look: Instant,
@@ -167,11 +77,7 @@ impl Group {
         truncation: Truncation,
         metrics: GroupMetrics,
     ) -> Result<Self, GroupError> {
-        let context = GroupContext {
-            changes: Mutex::default(),
-            closing: AtomicBool::new(false),
-            metrics: metrics.clone(),
-        };
+        let context = GroupContext::new(metrics.clone());
         let consumer: BaseConsumer<_> = config
             .create_with_context(context)
             .map_err(GroupError::Join)?;
@@ -180,6 +86,7 @@ impl Group {
             consumer,
             truncation,
             paused: false,
+            progress: Progress::new(Instant::now()),
             arriving: TopicPartitionList::new(),
             next_look: Instant::now(),
             assigned: metrics.assigned(),
@@ -189,17 +96,16 @@ impl Group {
 
     /// The next event; `None` when there is none in that time, or when a rebalance was noted.
     pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
-        self.consumer.poll(timeout)
+        let polled = self.consumer.poll(timeout);
+        if polled.is_some() {
+            self.progress.polled();
+        }
+        polled
     }
 
     /// The oldest rebalance that is not carried out yet.
     pub(crate) fn next_change(&self) -> Option<Change> {
-        self.consumer
-            .context()
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.consumer.context().next_change()
     }
 
     /// Whether partitions wait for [`Group::settle`].
@@ -269,7 +175,15 @@ impl Group {
     /// The committed offsets of a partition are not known while a transaction on them is open, which
     /// after a kill can last until the transaction times out. So one look is short, the member goes
     /// on with its other partitions, and calls again.
+    ///
+    /// # Errors
+    /// The partitions cannot be read, or have stopped to be read for no reason.
     pub(crate) fn settle(&mut self) -> Result<(), GroupError> {
+        let backlog = self.consumer.context().backlog();
+        let waiting = backlog > 0 && !self.paused;
+        if self.progress.is_stalled(waiting, Instant::now()) {
+            return Err(GroupError::Stalled { backlog });
+        }
         if self.is_settled() || Instant::now() < self.next_look {
             return Ok(());
         }
@@ -422,10 +336,7 @@ pub(crate) fn tolerate(error: KafkaError) -> Result<(), GroupError> {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.consumer
-            .context()
-            .closing
-            .store(true, Ordering::Relaxed);
+        self.consumer.context().close();
         // Closing waits for what was asked for and not given.
         while let Some(change) = self.next_change() {
             if let Change::Revoked(partitions) = change
@@ -441,59 +352,4 @@ impl Drop for Group {
 enum Look {
     Later(KafkaError),
     Never(GroupError),
-}
-
-/// Where to begin, and how many events retention took before.
-#[derive(Debug, PartialEq, Eq)]
-struct Start {
-    offset: i64,
-    lost: Option<i64>,
-}
-
-/// A group's first start begins at the oldest event. `begin` and `end` are the partition's watermarks.
-fn starting_position(
-    partition: i32,
-    committed: Offset,
-    begin: i64,
-    end: i64,
-) -> Result<Start, GroupError> {
-    let Offset::Offset(committed) = committed else {
-        return Ok(Start {
-            offset: begin,
-            lost: None,
-        });
-    };
-    if committed > end {
-        return Err(GroupError::Truncated {
-            partition,
-            committed,
-            end,
-        });
-    }
-    Ok(Start {
-        offset: committed.max(begin),
-        lost: (committed < begin).then_some(begin - committed),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partition_is_read_from_its_committed_offset() {
-        let start = |committed, begin, end| starting_position(0, committed, begin, end).unwrap();
-        let at = |offset, lost| Start { offset, lost };
-        assert_eq!(start(Offset::Invalid, 0, 10), at(0, None));
-        assert_eq!(start(Offset::Invalid, 7, 10), at(7, None));
-        assert_eq!(start(Offset::Offset(5), 0, 10), at(5, None));
-        assert_eq!(start(Offset::Offset(10), 0, 10), at(10, None));
-        assert_eq!(start(Offset::Offset(5), 8, 10), at(8, Some(3)));
-    }
-
-    #[test]
-    fn a_partition_that_ends_before_its_committed_offset_is_not_read_again() {
-        let error = starting_position(3, Offset::Offset(11), 0, 10).unwrap_err();
-        assert!(matches!(error, GroupError::Truncated { partition: 3, .. }));
-    }
 }
