@@ -15,6 +15,7 @@
 //! assert!(shutdown.is_requested());
 //! ```
 
+pub mod reference;
 pub mod settings;
 
 pub mod log;

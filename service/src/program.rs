@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::reference;
 use crate::settings::{self, HttpSettings, LogSettings, ShutdownSettings};
 use crate::{Health, Metrics, Shutdown, http, log};
 
@@ -29,6 +30,10 @@ pub struct ProgramSettings {
     /// Print the settings in force and where each comes from, secrets hidden, and exit
     #[arg(long)]
     pub print_settings: bool,
+
+    /// Print the settings as tables in Markdown and exit; docs/settings.md is made of this
+    #[arg(long, hide = true)]
+    pub print_reference: bool,
 }
 
 /// Reads the arguments, starts the log and runs `work` on a runtime of two threads. An error is logged
@@ -45,6 +50,10 @@ where
     let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let program = program(&arguments);
     let effective = Effective { command, matches };
+    if program.print_reference {
+        print!("{}", reference::page(&effective.command));
+        return ExitCode::SUCCESS;
+    }
     if program.print_settings {
         return settings::print_effective(&effective.list());
     }
