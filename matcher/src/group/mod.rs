@@ -29,6 +29,9 @@ pub(crate) use self::position::Truncation;
 /// How long one look at committed offsets or watermarks may block the member.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long a partition must look truncated before it counts as such.
+const CONFIRM: Duration = Duration::from_secs(10);
+
 /// Why the group cannot go on with this consumer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GroupError {
@@ -65,6 +68,8 @@ pub(crate) struct Group {
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
     next_look: Instant,
+    /// Since when a partition ends before its committed offset.
+    truncated: Option<Instant>,
     assigned: Assigned,
     metrics: GroupMetrics,
 }
@@ -89,6 +94,7 @@ impl Group {
             progress: Progress::new(Instant::now()),
             arriving: TopicPartitionList::new(),
             next_look: Instant::now(),
+            truncated: None,
             assigned: metrics.assigned(),
             metrics,
         })
@@ -196,6 +202,7 @@ impl Group {
                     self.consumer.pause(&positions).map_err(GroupError::Pause)?;
                 }
                 self.arriving = TopicPartitionList::new();
+                self.truncated = None;
                 self.count_assigned();
                 Ok(())
             }
@@ -204,7 +211,15 @@ impl Group {
                 self.next_look = Instant::now() + LOOK;
                 Ok(())
             }
-            Err(Look::Never(error)) => Err(error),
+            Err(Look::Never(error)) => {
+                // Right after a restart a broker may know less of the end than it has.
+                self.truncated.get_or_insert_with(Instant::now);
+                if !self.is_confirmed() {
+                    self.next_look = Instant::now() + LOOK;
+                    return Ok(());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -223,7 +238,7 @@ impl Group {
                 .map_err(Look::Later)?;
             let position = match starting_position(partition, committed.offset(), begin, end) {
                 Ok(position) => position,
-                Err(error) if self.truncation == Truncation::BeginAnew => {
+                Err(error) if self.truncation == Truncation::BeginAnew && self.is_confirmed() => {
                     tracing::error!(topic, %error, "beginning with the oldest record");
                     Start {
                         offset: begin,
@@ -269,6 +284,12 @@ impl Group {
         if let Err(error) = self.consumer.commit(offsets, CommitMode::Async) {
             tracing::info!(%error, "committing offsets");
         }
+    }
+
+    /// Whether a partition has looked truncated for long enough.
+    fn is_confirmed(&self) -> bool {
+        self.truncated
+            .is_some_and(|since| since.elapsed() >= CONFIRM)
     }
 
     /// Sets every partition back to what the broker says is committed: after an abort, or when nobody
