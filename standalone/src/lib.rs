@@ -2,13 +2,15 @@
 //! of sample events, the matcher, and the matches in memory instead of in a database. For development
 //! only.
 //!
-//! Reads in the order of the start: [`settings`] are read, the [`broker`] is started, [`campaigns`] and
-//! [`events`] write the [`samples`], [`matches`] shows what comes of them; [`run()`] puts it all
-//! together.
+//! Reads in the order of the start: [`settings`] are read, a broker is found or started ([`place`]),
+//! [`campaigns`] and [`events`] write the [`samples`], [`matches`] shows what comes of them; [`run()`]
+//! puts it all together.
+
+pub mod settings;
 
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
-pub mod settings;
+pub mod place;
 
 pub mod campaigns;
 pub mod events;

@@ -1,16 +1,23 @@
 //! What `standalone` is set to: the settings of all services, and a few of its own.
 
+use std::ops::Deref;
 #[cfg(feature = "embedded-broker")]
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use matcher::MatcherSettings;
 use matcher::recorder::RecorderSettings;
-use service::settings::{
-    Effective, HttpSettings, KafkaSettings, LogSettings, ScyllaSettings, ShutdownSettings,
-    TopicSettings,
-};
+use service::program::ProgramSettings;
+use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
+
+/// The settings, with the broker that was named.
+#[derive(Debug)]
+pub struct Arguments {
+    flags: Flags,
+    /// The broker to use instead of the embedded one.
+    pub kafka: Option<String>,
+}
 
 /// The whole of Campaign Manager in one process, to try it out. For development only
 ///
@@ -19,11 +26,11 @@ use service::settings::{
 /// process, but nothing is replicated. With --kafka everything runs on a broker of yours.
 #[derive(Debug, Parser)]
 #[command(name = "standalone", version)]
-pub struct Arguments {
+pub struct Flags {
     /// Use this broker instead of the embedded one, as host:port, several with commas; the same as
     /// --bootstrap-servers
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "bootstrap_servers")]
-    pub kafka: Option<String>,
+    kafka: Option<String>,
 
     /// Port of the embedded broker on 127.0.0.1; 0 takes a free one
     #[cfg(feature = "embedded-broker")]
@@ -72,46 +79,54 @@ pub struct Arguments {
     /// The database, if there is one.
     #[command(flatten)]
     pub scylla: ScyllaSettings,
-    /// Logs.
+    /// Log, health and the end.
     #[command(flatten)]
-    pub log: LogSettings,
-    /// Where health, metrics and matches are served.
-    #[command(flatten)]
-    pub http: HttpSettings,
-    /// How long a stop may take.
-    #[command(flatten)]
-    pub shutdown: ShutdownSettings,
+    pub program: ProgramSettings,
 }
 
-impl Arguments {
-    /// Reads flags and environment, and says what is in force. Ends the process when they are wrong or
-    /// help was asked for.
-    pub fn read() -> (Self, Vec<Effective>) {
-        let command = Self::command_with_defaults();
-        let matches = command.clone().get_matches();
-        let arguments = Self::of(&matches).unwrap_or_else(|error| error.exit());
-        let effective = service::settings::effective(&command, &matches);
-        (arguments, effective)
-    }
+impl Deref for Arguments {
+    type Target = Flags;
 
+    fn deref(&self) -> &Flags {
+        &self.flags
+    }
+}
+
+impl CommandFactory for Arguments {
     /// Whoever tries it out reads the matches, not a log, and does so on one machine.
-    fn command_with_defaults() -> Command {
-        Self::command()
+    fn command() -> Command {
+        Flags::command()
             .mut_arg("filter", |filter| filter.default_value("warn"))
             .mut_arg("metrics_addr", |address| {
                 address.default_value("127.0.0.1:9464")
             })
+            .mut_arg("bootstrap_servers", |servers| {
+                servers.help("The same as --kafka").hide_default_value(true)
+            })
     }
 
-    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut arguments = Self::from_arg_matches(matches)?;
+    fn command_for_update() -> Command {
+        Self::command()
+    }
+}
+
+impl FromArgMatches for Arguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let flags = Flags::from_arg_matches(matches)?;
         // The default of the services is nobody's wish here.
-        if matches.value_source("bootstrap_servers") != Some(ValueSource::DefaultValue) {
-            arguments.kafka = Some(arguments.kafka_settings.bootstrap_servers.clone());
-        }
-        Ok(arguments)
+        let is_named = matches.value_source("bootstrap_servers") != Some(ValueSource::DefaultValue);
+        let named = is_named.then(|| flags.kafka_settings.bootstrap_servers.clone());
+        let kafka = flags.kafka.clone().or(named);
+        Ok(Self { flags, kafka })
     }
 
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Arguments {
     /// Whether samples are written. Never unasked to a broker that is not ours: its campaigns may be in
     /// force and its matches paid.
     pub fn writes_samples(&self) -> bool {
@@ -124,9 +139,9 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Arguments, String> {
-        Arguments::command_with_defaults()
+        Arguments::command()
             .try_get_matches_from([&["standalone"], arguments].concat())
-            .and_then(|matches| Arguments::of(&matches))
+            .and_then(|matches| Arguments::from_arg_matches(&matches))
             .map_err(|error| error.to_string())
     }
 
@@ -148,14 +163,22 @@ mod tests {
 
     #[test]
     fn everything_stays_on_this_machine_unless_set() {
-        assert!(parse(&[]).unwrap().http.metrics_addr.ip().is_loopback());
+        assert!(
+            parse(&[])
+                .unwrap()
+                .program
+                .http
+                .metrics_addr
+                .ip()
+                .is_loopback()
+        );
         let open = parse(&["--metrics-addr", "0.0.0.0:80"]).unwrap();
-        assert!(open.http.metrics_addr.ip().is_unspecified());
+        assert!(open.program.http.metrics_addr.ip().is_unspecified());
     }
 
     #[test]
     fn the_help_says_that_it_is_for_development_only() {
-        let mut command = Arguments::command_with_defaults();
+        let mut command = Arguments::command();
         assert!(
             command
                 .render_help()
