@@ -32,6 +32,8 @@ const DATABASE_START: Duration = Duration::from_mins(1);
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = Matches::default();
     let running = Running::begin("standalone", &arguments.program, store.routes()).await?;
+    // Not ready before the parts are there to say so themselves.
+    let starting = running.health.component("start");
     let place = Place::find(&arguments)?;
     let mut kafka = arguments.kafka_settings.clone();
     kafka.bootstrap_servers.clone_from(&place.bootstrap_servers);
@@ -67,6 +69,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         health.component("matches"),
         shutdown.clone(),
     );
+    drop(starting);
 
     if arguments.writes_samples() {
         let rate = arguments.events_per_second;
