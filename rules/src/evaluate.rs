@@ -16,7 +16,7 @@ use crate::conjunction::{Conjunction, Part};
 
 /// How a part of a pattern fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// It does not hold.
     Refused,
     /// It holds, and all that it asks for is absent. It has therefore not chosen an element of any
@@ -78,7 +78,7 @@ fn element(fields: &[(Box<str>, Part)], elements: Elements<'_>) -> Verdict {
 
 /// Conditions on the value of one field. An object has no value, and an array has those of its
 /// elements.
-fn value(conditions: &[Arc<Condition>], field: Option<Node<'_>>) -> Verdict {
+pub(crate) fn value(conditions: &[Arc<Condition>], field: Option<Node<'_>>) -> Verdict {
     let decided = |holds| {
         if holds {
             Verdict::Met
@@ -119,7 +119,7 @@ fn absent(conditions: &[Arc<Condition>]) -> Verdict {
     }
 }
 
-fn has_values(mut elements: Elements<'_>) -> bool {
+pub(crate) fn has_values(mut elements: Elements<'_>) -> bool {
     elements.any(|element| match element.value() {
         Value::Object(_) => false,
         Value::Array(inner) => has_values(inner),

@@ -55,6 +55,9 @@ pub mod pattern;
 pub mod rule;
 pub mod rule_set;
 
+pub mod explain;
+
+pub use explain::Explanation;
 pub use pattern::Pattern;
 pub use problem::{PatternError, PatternErrors, Problem};
 pub use rule::Rule;

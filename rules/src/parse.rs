@@ -51,17 +51,27 @@ pub(crate) fn clauses(pattern: &Json) -> Result<Vec<Clause>, PatternErrors> {
     }
 }
 
-/// The place in a document, as it is written in errors.
+/// The place in a document, as it is written in errors, and as a JSON pointer (RFC 6901).
 #[derive(Debug, Default)]
 pub(crate) struct Path {
     text: String,
-    /// Lengths of the text before each step.
-    marks: Vec<usize>,
+    pointer: String,
+    /// Lengths of the text and of the pointer before each step.
+    marks: Vec<(usize, usize)>,
 }
 
 impl Path {
     pub(crate) fn enter_field(&mut self, name: &str) {
-        self.marks.push(self.text.len());
+        self.mark();
+        self.pointer.push('/');
+        // RFC 6901, section 3. The pointer is read by programs and therefore whole.
+        for character in name.chars() {
+            match character {
+                '~' => self.pointer.push_str("~0"),
+                '/' => self.pointer.push_str("~1"),
+                other => self.pointer.push(other),
+            }
+        }
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
         if name.is_empty() || !name.chars().all(is_plain) {
             let _infallible = write!(self.text, "[{:?}]", clip(name));
@@ -73,14 +83,28 @@ impl Path {
         self.text.push_str(&clip(name));
     }
 
-    fn enter_entry(&mut self, index: usize) {
-        self.marks.push(self.text.len());
+    pub(crate) fn enter_entry(&mut self, index: usize) {
+        self.mark();
         let _infallible = write!(self.text, "[{index}]");
+        let _infallible = write!(self.pointer, "/{index}");
+    }
+
+    fn mark(&mut self) {
+        self.marks.push((self.text.len(), self.pointer.len()));
     }
 
     pub(crate) fn leave(&mut self) {
-        let mark = self.marks.pop().expect("each leave follows an enter");
-        self.text.truncate(mark);
+        let (text, pointer) = self.marks.pop().expect("each leave follows an enter");
+        self.text.truncate(text);
+        self.pointer.truncate(pointer);
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn pointer(&self) -> &str {
+        &self.pointer
     }
 
     /// An error at this place.
@@ -89,7 +113,11 @@ impl Path {
             "" => "when".to_owned(),
             text => text.to_owned(),
         };
-        PatternError { path, problem }
+        PatternError {
+            path,
+            pointer: self.pointer.clone(),
+            problem,
+        }
     }
 }
 

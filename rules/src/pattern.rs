@@ -22,7 +22,10 @@ impl Pattern {
     /// Only what the `$or`s make together is checked last, when nothing else is wrong.
     pub fn parse(pattern: &serde_json::Value) -> Result<Self, PatternErrors> {
         let clauses = parse::clauses(pattern)?;
-        let conjunctions = conjunctions(&clauses)?;
+        let conjunctions = conjunctions(&clauses).map_err(|mut errors| {
+            errors.point_into(pattern);
+            errors
+        })?;
         Ok(Self { conjunctions })
     }
 

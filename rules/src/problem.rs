@@ -29,6 +29,17 @@ impl PatternErrors {
         }
     }
 
+    /// Shortens pointers until they lead to something. Where several `$or`s meet, the place is one that
+    /// nobody wrote.
+    pub(crate) fn point_into(&mut self, pattern: &serde_json::Value) {
+        for error in &mut self.errors {
+            while pattern.pointer(&error.pointer).is_none() {
+                let parent = error.pointer.rfind('/').unwrap_or(0);
+                error.pointer.truncate(parent);
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }
@@ -67,6 +78,9 @@ impl std::error::Error for PatternErrors {}
 pub struct PatternError {
     /// Where, such as `payload.amount[0]`; `when` is the pattern itself.
     pub path: String,
+    /// Where, as a JSON pointer into the pattern (RFC 6901), such as `/payload/amount/0`; empty for the
+    /// pattern itself. In a campaign's document `/when` stands before it.
+    pub pointer: String,
     /// What, and what to write instead.
     pub problem: Problem,
 }

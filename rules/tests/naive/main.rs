@@ -2,6 +2,7 @@
 //! their paths and the array elements they lie in, as event-ruler does, and tries every combination.
 
 mod evaluator;
+mod explain;
 mod generator;
 
 use proptest::prelude::*;
