@@ -55,8 +55,10 @@ pub mod pattern;
 pub mod rule;
 pub mod rule_set;
 
+pub mod check;
 pub mod explain;
 
+pub use check::CampaignProblem;
 pub use explain::Explanation;
 pub use pattern::Pattern;
 pub use problem::{PatternError, PatternErrors, Problem};

@@ -1,0 +1,223 @@
+//! A whole campaign's document, checked; every problem with its place.
+
+use std::fmt;
+
+use schemas::{Campaign, CampaignError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use crate::parse::Path;
+use crate::problem::kind;
+use crate::{Pattern, PatternErrors, Rule};
+
+/// One thing that is wrong with a campaign's document, or strange in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignProblem {
+    /// Where: a JSON pointer (RFC 6901) into the document, such as `/when/payload/amount/0`. A field
+    /// that is missing is missing from the object that this points to.
+    pub pointer: String,
+    /// What, and what to write instead.
+    pub detail: String,
+}
+
+impl fmt::Display for CampaignProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pointer.as_str() {
+            "" => f.write_str(&self.detail),
+            pointer => write!(f, "{pointer}: {}", self.detail),
+        }
+    }
+}
+
+/// Reads and compiles a campaign's document.
+///
+/// # Errors
+/// Everything that is wrong with it, at least one problem: fields in the order of their names, then
+/// what is missing, then the pattern.
+pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
+    let Json::Object(fields) = document else {
+        return Err(vec![CampaignProblem {
+            pointer: String::new(),
+            detail: format!("a campaign is an object; this is {}", kind(document)),
+        }]);
+    };
+    let mut problems = Vec::new();
+    for (name, value) in fields {
+        let mut alone = least();
+        alone.insert(name.clone(), value.clone());
+        problems.extend(read(alone).err());
+    }
+    for name in least().keys().filter(|name| !fields.contains_key(*name)) {
+        let mut without = least();
+        without.remove(name);
+        problems.extend(read(without).err());
+    }
+    let pattern = fields.get("when").map(Pattern::parse);
+    if let Some(Err(errors)) = &pattern {
+        problems.extend(of_pattern(errors));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let campaign = read(fields.clone()).map_err(|problem| vec![problem])?;
+    Rule::compile(campaign).map_err(|errors| of_pattern(&errors).collect())
+}
+
+/// What is strange in a campaign, although it is right: fields that no release so far knows.
+pub fn warnings(campaign: &Campaign) -> Vec<CampaignProblem> {
+    let unknown = campaign.unknown_fields().map(|name| CampaignProblem {
+        pointer: field(name),
+        detail: "no release so far knows this field; it is kept, and has no effect".to_owned(),
+    });
+    unknown.collect()
+}
+
+/// The smallest campaign. Fields are checked one by one in its place, so that the first one that is
+/// broken does not hide the others, and so that what is right stays the word of [`Campaign`] alone.
+fn least() -> Map<String, Json> {
+    let least = json!({
+        "id": "least", "name": "", "when": {"event_type": ["least"]}, "reward": {"kind": "least"},
+    });
+    let Json::Object(fields) = least else {
+        unreachable!("an object is written above");
+    };
+    fields
+}
+
+fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
+    let campaign: Campaign =
+        serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| {
+            CampaignProblem {
+                pointer: pointer(error.path()),
+                detail: error.inner().to_string(),
+            }
+        })?;
+    campaign.check().map_err(|error| CampaignProblem {
+        pointer: match &error {
+            CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
+            CampaignError::Unsupported { field: name } => field(name),
+            CampaignError::Version(_) => "/version".to_owned(),
+            CampaignError::Key { .. } => "/id".to_owned(),
+            _ => String::new(),
+        },
+        detail: error.to_string(),
+    })?;
+    Ok(campaign)
+}
+
+fn of_pattern(errors: &PatternErrors) -> impl Iterator<Item = CampaignProblem> {
+    let further = (errors.further() > 0).then(|| CampaignProblem {
+        pointer: "/when".to_owned(),
+        detail: format!("and {} further problems", errors.further()),
+    });
+    let listed = errors.iter().map(|error| CampaignProblem {
+        pointer: format!("/when{}", error.pointer),
+        detail: error.problem.to_string(),
+    });
+    listed.chain(further)
+}
+
+fn field(name: &str) -> String {
+    let mut path = Path::default();
+    path.enter_field(name);
+    path.pointer().to_owned()
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = Path::default();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.enter_entry(*index),
+            Segment::Map { key } => pointer.enter_field(key),
+            Segment::Enum { variant } => pointer.enter_field(variant),
+            Segment::Unknown => break,
+        }
+    }
+    pointer.pointer().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(document: &Json) -> String {
+        let problems = campaign(document).expect_err("the document is broken");
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_place() {
+        let document = json!({
+            "id": "Ten for fifty",
+            "status": "live",
+            "version": 0,
+            "schedule": {"start": "2026-12-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"},
+            "when": {"payload": {"a/b": 5, "amount": [{"numeric": [">="]}, {"prefx": "x"}]}},
+            "reward": {"kind": "credit", "amount": -1},
+            "labels": {"team": 5},
+            "limits": {},
+            "holdout": "10%",
+        });
+        insta::assert_snapshot!(problems(&document), @r#"
+        /holdout: holdout is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
+        /id: campaign id has ' ' at byte 3; letters, digits, '-', '_' and '.' are allowed
+        /labels/team: invalid type: integer `5`, expected a string
+        /limits: limits is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
+        /reward/amount: -1 is below zero; an amount may not be negative
+        /schedule/end: schedule.end 2026-11-01T00:00:00Z is not after schedule.start 2026-12-01T00:00:00Z
+        /status: unknown variant `live`, expected one of `draft`, `active`, `paused`, `archived`
+        /version: version 0 is out of range; use 1 to 9223372036854775807
+        missing field `name`
+        /when/payload/a~1b: a field takes a list of alternatives; this is a number, write [5]
+        /when/payload/amount/0: "numeric" needs a number after ">="; there is nothing
+        /when/payload/amount/1: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists
+        "#);
+    }
+
+    #[test]
+    fn a_document_of_another_form_says_what_a_campaign_is() {
+        insta::assert_snapshot!(problems(&json!([])), @r#"
+        a campaign is an object; this is a list
+        "#);
+        insta::assert_snapshot!(problems(&json!({"schedule": {"begin": 1}, "reward": {}})), @r#"
+        /reward: missing field `kind`
+        /schedule/begin: unknown field `begin`, expected `start` or `end`
+        missing field `id`
+        missing field `name`
+        missing field `when`
+        "#);
+    }
+
+    #[test]
+    fn pointers_lead_to_what_is_wrong() {
+        let document = json!({
+            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "when": {
+                "$or": [{"a": [1]}, {"b": [1]}],
+                "x": {"y": {"z": [1]}, "$or": [{"y": [2]}, {"w": [1]}]},
+                "list": [[1]],
+            },
+        });
+        let mut document = document;
+        for expected in ["/when/list/0", "/when/x/y"] {
+            let problems = campaign(&document).unwrap_err();
+            assert_eq!(problems[0].pointer, expected);
+            assert!(document.pointer(expected).is_some());
+            document["when"].as_object_mut().unwrap().remove("list");
+        }
+    }
+
+    #[test]
+    fn a_right_document_is_compiled_and_unknown_fields_are_told() {
+        let document = json!({
+            "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
+            "reward": {"kind": "credit", "amount": "10.00"}, "prority": 1, "priority": 1,
+        });
+        let rule = campaign(&document).unwrap();
+        let warnings = warnings(rule.campaign());
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(warnings[0].pointer, "/prority");
+    }
+}
