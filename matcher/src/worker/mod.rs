@@ -143,7 +143,10 @@ impl Worker {
             }
             tracing::warn!(worker, error = %why, "rebuilding the worker's consumer and producer");
             rebuilds.retain(|at| at.elapsed() < REBUILD_WINDOW);
-            rebuilds.push(Instant::now());
+            // A broker that is away comes back; a process that exits meanwhile only comes back later.
+            if !matches!(&why, Rebuild::Producer(broken) if broken.is_unanswered()) {
+                rebuilds.push(Instant::now());
+            }
             let hopeless = matches!(&why, Rebuild::Group(GroupError::Truncated { .. }));
             if hopeless || rebuilds.len() > MAX_REBUILDS {
                 self.surroundings

@@ -49,7 +49,18 @@ impl Broken {
             Some(Fenced | InvalidProducerEpoch | ProducerFenced)
         )
     }
+
+    /// Whether the broker did not answer a producer that was only beginning.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let fatal = match &self.error {
+            KafkaError::Transaction(error) => error.is_fatal(),
+            _ => true,
+        };
+        self.step == INIT && !fatal
+    }
 }
+
+const INIT: &str = "init_transactions";
 
 /// How the end of a transaction failed.
 #[derive(Debug)]
@@ -138,7 +149,7 @@ impl Idle {
         let producer: ThreadedProducer<Context> = config
             .create_with_context(Context(Arc::clone(&watch)))
             .map_err(Broken::at("creating the producer"))?;
-        repeat(|| producer.init_transactions(CALL)).map_err(Broken::at("init_transactions"))?;
+        repeat(|| producer.init_transactions(CALL)).map_err(Broken::at(INIT))?;
         Ok(Self(Box::new(Connection {
             config: config.clone(),
             producer,
