@@ -1,12 +1,11 @@
-//! The probes and the metrics over HTTP.
+//! The probes and the metrics.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 
-pub use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::health::Report;

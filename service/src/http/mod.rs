@@ -1,0 +1,17 @@
+//! HTTP: the probes that every program has, and what the APIs share: problems, trace context, limits.
+
+pub mod api;
+pub mod extract;
+pub mod problem;
+pub mod server;
+pub mod trace;
+
+mod probes;
+
+pub use axum::Router;
+
+pub use self::api::Api;
+pub use self::probes::{routes, serve};
+pub use self::problem::Problem;
+pub use self::server::{ServerLimits, serve_api};
+pub use self::trace::TraceContext;
