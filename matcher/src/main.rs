@@ -77,7 +77,7 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
                 !scylla.nodes.is_empty(),
                 "SCYLLA_NODES is not set; give the nodes of ScyllaDB or Cassandra, as host:port"
             );
-            matcher::store::migrate(scylla, *replication_factor, *wait_ms).await?;
+            store::migrate(scylla, *replication_factor, *wait_ms).await?;
             Ok(ExitCode::SUCCESS)
         }
         None => {

@@ -46,7 +46,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         campaigns::write_samples(&kafka, &topics.campaigns_topic, &producer).await?;
     }
     if !arguments.scylla.nodes.is_empty() {
-        matcher::store::migrate(&arguments.scylla, 1, DATABASE_START).await?;
+        store::migrate(&arguments.scylla, 1, DATABASE_START).await?;
     }
 
     say_where(&arguments, &kafka, running.address())?;

@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use schemas::DeadLetterReason;
 use service::Metrics;
 
-use crate::store::MatchRow;
+use store::MatchRow;
 
 /// Metrics of the recorder of a process.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! Committed matches to the database: the log is the truth, the database follows it.
 //!
-//! The files follow the data: [`crate::group`] consumes, [`crate::store`] writes rows, [`ledger`] says
+//! The files follow the data: [`crate::group`] consumes, [`store`] writes rows, [`ledger`] says
 //! which of them are old enough for their offsets to be committed, [`refuse`] keeps what is no match.
 //!
 //! The database acknowledges a row before it is safe on disk, up to 10 s before at the defaults of
@@ -19,20 +19,22 @@ mod settings;
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, TryStreamExt as _};
-use rdkafka::Message as _;
+use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use schemas::names::header;
 use schemas::{DeadLetterReason, Encoding};
 use service::retry::Backoff;
 use service::settings::ScyllaSettings;
 use service::{Component, Heartbeat, Shutdown};
+use store::{MatchRow, MatchWriter, Recorded, StoreError};
 use tokio::runtime::Handle;
 
 use self::ledger::Ledger;
 use self::refuse::Refuser;
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
 use crate::positions::Positions;
-use crate::store::{MatchRow, MatchWriter, StoreError};
 
 pub(crate) use self::metrics::RecorderMetrics;
 pub use self::settings::RecorderSettings;
@@ -247,7 +249,7 @@ impl Recorder {
             };
             let value = message.payload().unwrap_or_default();
             match self.setup.encoding.read_match(value) {
-                Ok(won) => batch.rows.push(MatchRow::new(won, &message)),
+                Ok(won) => batch.rows.push(MatchRow::new(won, recorded(&message))),
                 Err(error) => self.refuse(&message, &error.into())?,
             }
             batch.bytes += value.len();
@@ -261,7 +263,7 @@ impl Recorder {
 
     fn refuse(
         &mut self,
-        message: &rdkafka::message::BorrowedMessage<'_>,
+        message: &BorrowedMessage<'_>,
         reason: &DeadLetterReason,
     ) -> Result<(), Rebuild> {
         let (partition, offset) = (message.partition(), message.offset());
@@ -331,4 +333,20 @@ async fn write_patiently(writer: &MatchWriter, row: &MatchRow) -> Result<(), Sto
             result => return result,
         }
     }
+}
+
+/// What the record of a match says beyond its document.
+fn recorded(message: &BorrowedMessage<'_>) -> Recorded {
+    Recorded {
+        timestamp: message.timestamp().to_millis(),
+        traceparent: text(message, header::TRACEPARENT),
+        correlation_id: text(message, header::CORRELATION_ID),
+    }
+}
+
+/// Of a repeated header the last counts.
+fn text(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
+    let headers = message.headers()?;
+    let header = headers.iter().filter(|header| header.key == name).last()?;
+    Some(String::from_utf8_lossy(header.value?).into_owned())
 }

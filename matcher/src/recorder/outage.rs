@@ -8,7 +8,7 @@ use service::retry::Backoff;
 use super::ledger::Ledger;
 use super::{IDLE, Rebuild, Recorder, Written};
 use crate::group::{self, Group};
-use crate::store::{MatchRow, MatchWriter, StoreError};
+use store::{MatchRow, MatchWriter, StoreError};
 
 impl Recorder {
     /// Reads nothing while the database is away, keeps the place in the group, and probes with a single

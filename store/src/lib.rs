@@ -1,30 +1,53 @@
-//! The tables of matches in ScyllaDB, or Cassandra 5, and their migrations.
+//! The tables of matches in ScyllaDB, or Cassandra 5: migrations, writer and reader.
 //!
 //! | table | partition | answers |
 //! |---|---|---|
 //! | `matches` | `event_id` | what did this event win? |
 //! | `matches_by_customer` | `customer_id`, month | what did this customer win, newest first? |
+//! | `matches_by_campaign` | `campaign_id`, hour, shard | who won this campaign, newest first? |
 //!
 //! A row is a function of its match: every column is written, none is read before, and the write
 //! timestamp is that of the record. So a row may be written any number of times, by any number of
 //! recorders, in any order.
+//!
+//! Nothing here knows Kafka: the recorder follows the committed matches and hands them over as
+//! [`MatchRow`]s.
 
 mod migrations;
+
+mod bucket;
 mod row;
 mod writer;
+
+mod page;
+mod reader;
+mod stored;
 
 use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::errors::{ExecutionError, NewSessionError, PrepareError};
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
 use service::settings::ScyllaSettings;
 
 pub use self::migrations::migrate;
-pub use self::row::MatchRow;
+pub use self::page::{Page, Position, Range};
+pub use self::reader::MatchReader;
+pub use self::row::{MatchRow, Recorded};
+pub use self::stored::StoredMatch;
 pub use self::writer::MatchWriter;
 
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long one statement may take. The same one may follow after it; that does no harm.
+const STATEMENT: Duration = Duration::from_secs(2);
+
+/// The columns that all tables have.
+const COLUMNS: &str = "event_id, campaign_id, match_id, campaign_version, campaigns_offset, \
+    customer_id, event_type, occurred_at, matched_at, reward, source_topic, source_partition, \
+    source_offset, traceparent, correlation_id";
 
 /// Why the database could not do what it was asked. It may have done so all the same.
 #[derive(Debug, thiserror::Error)]
@@ -73,4 +96,17 @@ async fn connect(settings: &ScyllaSettings) -> Result<Session, StoreError> {
         builder = builder.user(user, password.reveal());
     }
     Ok(builder.build().await?)
+}
+
+/// A statement that may be executed again and does not wait for ever.
+async fn prepare(
+    session: &Session,
+    statement: &str,
+    consistency: Consistency,
+) -> Result<PreparedStatement, StoreError> {
+    let mut prepared = session.prepare(statement).await?;
+    prepared.set_consistency(consistency);
+    prepared.set_is_idempotent(true);
+    prepared.set_request_timeout(Some(STATEMENT));
+    Ok(prepared)
 }

@@ -9,7 +9,7 @@ use scylla::value::CqlTimestamp;
 use service::retry::Backoff;
 use service::settings::ScyllaSettings;
 
-use super::{StoreError, connect};
+use crate::{StoreError, connect};
 
 /// One step. Never changed once released: what follows is a step of its own.
 struct Migration {
@@ -19,7 +19,9 @@ struct Migration {
     statements: &'static [&'static str],
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
+const MIGRATIONS: [Migration; 2] = [MATCHES, MATCHES_BY_CAMPAIGN];
+
+const MATCHES: Migration = Migration {
     version: 1,
     what: "matches by event and by customer",
     statements: &[
@@ -42,7 +44,25 @@ const MIGRATIONS: [Migration; 1] = [Migration {
         ) WITH CLUSTERING ORDER BY (occurred_at DESC, event_id ASC, campaign_id ASC)
           AND comment = 'What a customer won. bucket is the month of occurred_at, as 2026-11, UTC.'",
     ],
-}];
+};
+
+const MATCHES_BY_CAMPAIGN: Migration = Migration {
+    version: 2,
+    what: "matches by campaign",
+    statements: &[
+        // A campaign that wins thousands of times a second would fill a partition an hour with millions
+        // of rows, so an hour has several.
+        "CREATE TABLE IF NOT EXISTS {keyspace}.matches_by_campaign (
+            campaign_id text, bucket text, shard int, occurred_at timestamp, event_id text,
+            match_id text, campaign_version bigint, campaigns_offset bigint, customer_id text,
+            event_type text, matched_at timestamp, reward text,
+            source_topic text, source_partition int, source_offset bigint,
+            traceparent text, correlation_id text,
+            PRIMARY KEY ((campaign_id, bucket, shard), occurred_at, event_id)
+        ) WITH CLUSTERING ORDER BY (occurred_at DESC, event_id ASC)
+          AND comment = 'Who won a campaign. bucket is the hour of occurred_at, as 2026-11-24T09, UTC; shard is FNV-1a of event_id modulo 16.'",
+    ],
+};
 
 /// Makes the keyspace and the tables, or brings them up to date. Safe to repeat and safe when two do
 /// it at once: every statement may be executed again. Waits for the database for as long as `patience`.

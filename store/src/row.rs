@@ -1,36 +1,53 @@
 //! A match as a row.
 
-use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use jiff::Timestamp;
 use schemas::Match;
-use schemas::names::header;
 use scylla::SerializeRow;
 use scylla::value::{CqlTimestamp, MaybeUnset};
+
+use crate::bucket::{self, Bucket};
+
+/// What the record of a match says beyond its document.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// The timestamp of the record, in milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    /// Its trace (W3C Trace Context).
+    pub traceparent: Option<String>,
+    /// Upstream's own name for the request.
+    pub correlation_id: Option<String>,
+}
 
 /// A committed match and the facts of its record: all that its rows are made of.
 #[derive(Debug, Clone)]
 pub struct MatchRow {
     won: Match<'static>,
     written_at: i64,
-    bucket: String,
+    month: String,
+    hour: String,
+    shard: i32,
     traceparent: Option<String>,
     correlation_id: Option<String>,
 }
 
 impl MatchRow {
     /// The row of a match that came as this record.
-    pub fn new(won: Match<'static>, message: &BorrowedMessage<'_>) -> Self {
+    pub fn new(won: Match<'static>, recorded: Recorded) -> Self {
         // The matcher gives its records the time of the match. The broker's own time, if the topic is
         // set to it, is as good: the same whenever the record is read.
-        let millis = message
-            .timestamp()
-            .to_millis()
+        let millis = recorded
+            .timestamp
             .unwrap_or_else(|| won.matched_at.as_millisecond());
+        // The database keeps milliseconds, and a row is looked for by what it keeps.
+        let occurred_at = Timestamp::from_millisecond(won.occurred_at.as_millisecond());
+        let occurred_at = occurred_at.unwrap_or(won.occurred_at);
         Self {
             written_at: millis.saturating_mul(1000),
-            bucket: won.occurred_at.strftime("%Y-%m").to_string(),
-            traceparent: text(message, header::TRACEPARENT),
-            correlation_id: text(message, header::CORRELATION_ID),
+            month: Bucket::Month.name(occurred_at),
+            hour: Bucket::Hour.name(occurred_at),
+            shard: bucket::shard(&won.event_id),
+            traceparent: recorded.traceparent,
+            correlation_id: recorded.correlation_id,
             won,
         }
     }
@@ -40,7 +57,7 @@ impl MatchRow {
         self.won.matched_at.as_millisecond()
     }
 
-    pub(super) fn by_event(&self) -> Columns<'_> {
+    pub(crate) fn by_event(&self) -> Columns<'_> {
         let won = &self.won;
         Columns {
             match_id: &won.match_id,
@@ -62,19 +79,20 @@ impl MatchRow {
         }
     }
 
-    pub(super) fn by_customer(&self) -> ColumnsInBucket<'_> {
-        ColumnsInBucket {
-            bucket: &self.bucket,
+    pub(crate) fn by_customer(&self) -> ColumnsInMonth<'_> {
+        ColumnsInMonth {
+            bucket: &self.month,
             columns: self.by_event(),
         }
     }
-}
 
-/// Of a repeated header the last counts.
-fn text(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let header = headers.iter().filter(|header| header.key == name).last()?;
-    Some(String::from_utf8_lossy(header.value?).into_owned())
+    pub(crate) fn by_campaign(&self) -> ColumnsInShard<'_> {
+        ColumnsInShard {
+            bucket: &self.hour,
+            shard: self.shard,
+            columns: self.by_event(),
+        }
+    }
 }
 
 /// A null would be a tombstone in the database.
@@ -82,9 +100,9 @@ fn set(text: Option<&str>) -> MaybeUnset<&str> {
     text.map_or(MaybeUnset::Unset, MaybeUnset::Set)
 }
 
-/// The columns that both tables have, and the write timestamp in microseconds.
+/// The columns that all tables have, and the write timestamp in microseconds.
 #[derive(SerializeRow)]
-pub(super) struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     match_id: &'a str,
     event_id: &'a str,
     campaign_id: &'a str,
@@ -104,8 +122,16 @@ pub(super) struct Columns<'a> {
 }
 
 #[derive(SerializeRow)]
-pub(super) struct ColumnsInBucket<'a> {
+pub(crate) struct ColumnsInMonth<'a> {
     bucket: &'a str,
+    #[scylla(flatten)]
+    columns: Columns<'a>,
+}
+
+#[derive(SerializeRow)]
+pub(crate) struct ColumnsInShard<'a> {
+    bucket: &'a str,
+    shard: i32,
     #[scylla(flatten)]
     columns: Columns<'a>,
 }

@@ -1,26 +1,18 @@
 //! Writes rows of matches.
 
-use std::time::Duration;
-
 use scylla::client::session::Session;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use service::settings::ScyllaSettings;
 
-use super::{MatchRow, StoreError, connect};
+use crate::{COLUMNS, MatchRow, StoreError, connect, prepare};
 
-/// How long one statement may take. The same write may follow after it; that does no harm.
-const STATEMENT: Duration = Duration::from_secs(2);
-
-const COLUMNS: &str = "event_id, campaign_id, match_id, campaign_version, campaigns_offset, \
-    customer_id, event_type, occurred_at, matched_at, reward, source_topic, source_partition, \
-    source_offset, traceparent, correlation_id";
-
-/// A session with both statements prepared. May be used by many tasks at once.
+/// A session with the statements prepared. May be used by many tasks at once.
 pub struct MatchWriter {
     session: Session,
     by_event: PreparedStatement,
     by_customer: PreparedStatement,
+    by_campaign: PreparedStatement,
     probe: PreparedStatement,
 }
 
@@ -45,25 +37,30 @@ impl MatchWriter {
         };
         let by_event = insert("matches", COLUMNS);
         let by_customer = insert("matches_by_customer", &format!("bucket, {COLUMNS}"));
+        let by_campaign = insert("matches_by_campaign", &format!("bucket, shard, {COLUMNS}"));
         Ok(Self {
             by_event: prepare(&session, &by_event, Consistency::LocalQuorum).await?,
             by_customer: prepare(&session, &by_customer, Consistency::LocalQuorum).await?,
+            by_campaign: prepare(&session, &by_campaign, Consistency::LocalQuorum).await?,
             probe: prepare(&session, "SELECT key FROM system.local", Consistency::One).await?,
             session,
         })
     }
 
-    /// Writes the rows of one match, at `LOCAL_QUORUM`. Once it has returned, both are there.
+    /// Writes the rows of one match, at `LOCAL_QUORUM`. Once it has returned, all are there.
     ///
     /// # Errors
     /// [`StoreError::Execute`]: a row may be there or not; writing it again is always right.
     pub async fn write(&self, row: &MatchRow) -> Result<(), StoreError> {
         let (by_event, by_customer) = (row.by_event(), row.by_customer());
-        let by_event = self.session.execute_unpaged(&self.by_event, &by_event);
-        let by_customer = self
-            .session
-            .execute_unpaged(&self.by_customer, &by_customer);
-        futures::try_join!(by_event, by_customer)?;
+        let by_campaign = row.by_campaign();
+        futures::try_join!(
+            self.session.execute_unpaged(&self.by_event, &by_event),
+            self.session
+                .execute_unpaged(&self.by_customer, &by_customer),
+            self.session
+                .execute_unpaged(&self.by_campaign, &by_campaign),
+        )?;
         Ok(())
     }
 
@@ -75,16 +72,4 @@ impl MatchWriter {
         self.session.execute_unpaged(&self.probe, &[]).await?;
         Ok(())
     }
-}
-
-async fn prepare(
-    session: &Session,
-    statement: &str,
-    consistency: Consistency,
-) -> Result<PreparedStatement, StoreError> {
-    let mut prepared = session.prepare(statement).await?;
-    prepared.set_consistency(consistency);
-    prepared.set_is_idempotent(true);
-    prepared.set_request_timeout(Some(STATEMENT));
-    Ok(prepared)
 }

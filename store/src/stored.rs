@@ -1,0 +1,80 @@
+//! A match as it is read back.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use schemas::{Match, Source};
+use scylla::DeserializeRow;
+use scylla::value::CqlTimestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::StoreError;
+
+/// A recorded match: its document, and what its record said beyond it.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredMatch {
+    /// The match as it stands on `matches`.
+    #[serde(flatten)]
+    pub won: Match<'static>,
+    /// The trace that it belongs to (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Upstream's own name for the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+}
+
+/// The columns that all tables have.
+#[derive(DeserializeRow)]
+pub(crate) struct Row {
+    event_id: String,
+    campaign_id: String,
+    match_id: String,
+    campaign_version: i64,
+    campaigns_offset: i64,
+    customer_id: String,
+    event_type: String,
+    occurred_at: CqlTimestamp,
+    matched_at: CqlTimestamp,
+    reward: String,
+    source_topic: String,
+    source_partition: i32,
+    source_offset: i64,
+    traceparent: Option<String>,
+    correlation_id: Option<String>,
+}
+
+impl TryFrom<Row> for StoredMatch {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let reward = RawValue::from_string(row.reward)
+            .map_err(|error| StoreError::Answer(format!("reward of {}: {error}", row.match_id)))?;
+        Ok(Self {
+            won: Match {
+                match_id: Cow::Owned(row.match_id),
+                event_id: Cow::Owned(row.event_id),
+                campaign_id: Cow::Owned(row.campaign_id),
+                campaign_version: u64::try_from(row.campaign_version).unwrap_or(0),
+                campaigns_offset: row.campaigns_offset,
+                customer_id: Cow::Owned(row.customer_id),
+                event_type: Cow::Owned(row.event_type),
+                occurred_at: time(row.occurred_at)?,
+                matched_at: time(row.matched_at)?,
+                reward: Cow::Owned(reward),
+                source: Source {
+                    topic: Cow::Owned(row.source_topic),
+                    partition: row.source_partition,
+                    offset: row.source_offset,
+                },
+            },
+            traceparent: row.traceparent,
+            correlation_id: row.correlation_id,
+        })
+    }
+}
+
+fn time(CqlTimestamp(millis): CqlTimestamp) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(millis).map_err(|error| StoreError::Answer(error.to_string()))
+}
