@@ -11,8 +11,8 @@ use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
 use schemas::{DeadLetterReason, Encoding, Event, Match, Source};
+use service::kafka::transaction::Open;
 
-use super::transaction::Open;
 use crate::dead_letter;
 
 /// Headers that a match takes over from its event.

@@ -1,7 +1,7 @@
 //! One matcher thread: its own consumer, transactional producer and buffers.
 //!
 //! The files follow the data: [`crate::group`] consumes, [`crate::decide`] decodes and matches, [`emit`]
-//! writes, [`pace`] says when to commit and [`transaction`] commits matches, dead letters and consumed
+//! writes, [`pace`] says when to commit and a [`transaction`](service::kafka::transaction) commits matches, dead letters and consumed
 //! offsets together or not at all (KIP-98, KIP-447).
 //!
 //! Nothing is shared between workers but the rule set, which is immutable, and counters.
@@ -9,7 +9,6 @@
 mod emit;
 mod metrics;
 mod pace;
-mod transaction;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,12 +21,12 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rules::RuleSet;
 use schemas::{Encoding, Limits};
+use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
-use self::transaction::{Broken, Failure, Idle, Open};
 use crate::decide::{Decider, Record};
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
 use crate::positions::Positions;
@@ -285,7 +284,7 @@ impl Worker {
             .map_err(Rebuild::Offsets)?;
         let begun = Instant::now();
         let metrics = &self.surroundings.metrics;
-        match batch.transaction.commit(&offsets, &member) {
+        match batch.transaction.commit_consumed(&offsets, &member) {
             Ok(idle) => {
                 metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
                 self.values = Values::Whole;

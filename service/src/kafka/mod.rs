@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod config;
 pub mod topics;
+pub mod transaction;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;

@@ -1,6 +1,6 @@
-//! The worker's transactional producer, as a type whose transaction ends in a commit or an abort.
+//! A transactional producer, as a type whose transaction ends in a commit or an abort (KIP-98).
 //!
-//! The calls block, so they belong to a worker's own thread. Outcomes are told apart by the flags of
+//! The calls block, so they belong to a thread of their own and never to an async runtime. Outcomes are told apart by the flags of
 //! librdkafka's errors, never by their codes, which differ between brokers' versions.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The producer is of no further use: drop it, and whatever was in its transaction, and begin anew.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {error}")]
-pub(super) struct Broken {
+pub struct Broken {
     step: &'static str,
     error: KafkaError,
 }
@@ -42,7 +42,7 @@ impl Broken {
     }
 
     /// Whether another producer took over this transactional id.
-    pub(super) fn is_fenced(&self) -> bool {
+    pub fn is_fenced(&self) -> bool {
         use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
         matches!(
             self.error.rdkafka_error_code(),
@@ -51,7 +51,7 @@ impl Broken {
     }
 
     /// Whether the broker did not answer a producer that was only beginning.
-    pub(super) fn is_unanswered(&self) -> bool {
+    pub fn is_unanswered(&self) -> bool {
         let fatal = match &self.error {
             KafkaError::Transaction(error) => error.is_fatal(),
             _ => true,
@@ -64,10 +64,12 @@ const INIT: &str = "init_transactions";
 
 /// How the end of a transaction failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub enum Failure {
     /// The transaction was aborted; nothing of it is visible. The producer can be used again.
     Aborted {
+        /// The producer.
         idle: Idle,
+        /// What failed.
         why: KafkaError,
         /// A record was too large for its topic.
         too_large: bool,
@@ -94,7 +96,7 @@ struct Context(Arc<Watch>);
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        service::kafka::log_line(level, facility, message);
+        super::log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -124,14 +126,16 @@ struct Connection {
     config: ClientConfig,
     producer: ThreadedProducer<Context>,
     watch: Arc<Watch>,
+    /// Whether a transaction was begun on it.
+    used: bool,
 }
 
 /// A producer without a transaction.
-pub(super) struct Idle(Box<Connection>);
+pub struct Idle(Box<Connection>);
 
 /// A producer with an open transaction. Its only ends are [`Open::commit`] and [`Open::abort`];
 /// dropping it leaves the transaction to the next producer of the same id, which aborts it.
-pub(super) struct Open {
+pub struct Open {
     connection: Box<Connection>,
 }
 
@@ -143,8 +147,11 @@ impl std::fmt::Debug for Idle {
 
 impl Idle {
     /// Connects a producer, fences every older one of the same transactional id and aborts or
-    /// completes what it left open. Blocks for at most [`PATIENCE`].
-    pub(super) fn connect(config: &ClientConfig) -> Result<Self, Broken> {
+    /// completes what it left open. Blocks for at most 30 s.
+    ///
+    /// # Errors
+    /// The broker did not answer, or the configuration is wrong.
+    pub fn connect(config: &ClientConfig) -> Result<Self, Broken> {
         let watch = Arc::new(Watch::default());
         let producer: ThreadedProducer<Context> = config
             .create_with_context(Context(Arc::clone(&watch)))
@@ -154,12 +161,23 @@ impl Idle {
             config: config.clone(),
             producer,
             watch,
+            used: false,
         })))
     }
 
+    /// Whether it was connected after its last transaction had begun. Then another producer of the same
+    /// transactional id may have committed something in between.
+    pub fn is_new(&self) -> bool {
+        !self.0.used
+    }
+
     /// Begins a transaction. Local: the broker hears of it with the first record.
-    pub(super) fn begin(self) -> Result<Open, Broken> {
-        let Self(connection) = self;
+    ///
+    /// # Errors
+    /// The producer is of no further use.
+    pub fn begin(self) -> Result<Open, Broken> {
+        let Self(mut connection) = self;
+        connection.used = true;
         connection.watch.troubled.store(false, Ordering::Relaxed);
         connection.watch.too_large.store(false, Ordering::Relaxed);
         connection
@@ -175,7 +193,7 @@ impl Open {
     ///
     /// # Errors
     /// The record cannot be produced, such as one that is too large. The transaction stays open.
-    pub(super) fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+    pub fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
         loop {
             match self.connection.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -190,7 +208,10 @@ impl Open {
     }
 
     /// Commits the records together with the consumed offsets, which must not be empty.
-    pub(super) fn commit(
+    ///
+    /// # Errors
+    /// [`Failure`] says whether anything can have become visible.
+    pub fn commit_consumed(
         self,
         offsets: &TopicPartitionList,
         member: &ConsumerGroupMetadata,
@@ -203,6 +224,14 @@ impl Open {
         if let Err(error) = repeat(|| producer.send_offsets_to_transaction(offsets, member, CALL)) {
             return Err(self.fail("send_offsets_to_transaction", error));
         }
+        self.commit()
+    }
+
+    /// Commits the records, of which there must be one at least.
+    ///
+    /// # Errors
+    /// [`Failure`] says whether anything can have become visible.
+    pub fn commit(self) -> Result<Idle, Failure> {
         self.await_deliveries();
         let producer = &self.connection.producer;
         let begun = Instant::now();
@@ -225,7 +254,10 @@ impl Open {
     }
 
     /// Gives up everything in the transaction.
-    pub(super) fn abort(self) -> Result<Idle, Broken> {
+    ///
+    /// # Errors
+    /// The producer is of no further use. Nothing becomes visible either way.
+    pub fn abort(self) -> Result<Idle, Broken> {
         let producer = &self.connection.producer;
         repeat(|| producer.abort_transaction(CALL)).map_err(Broken::at("abort_transaction"))?;
         if self.connection.watch.troubled.load(Ordering::Relaxed) {
