@@ -8,9 +8,13 @@
 pub mod servers;
 pub mod wait;
 
+pub mod observer;
 pub mod process;
+pub mod rows;
 pub mod topics;
 
+pub mod check;
+pub mod ledger;
 pub mod oracle;
 
 pub mod world;

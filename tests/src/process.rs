@@ -2,36 +2,39 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::wait;
+use crate::{servers, wait};
 
 /// A running program of ours. Killed when dropped.
 pub struct Process {
     child: Child,
-    address: String,
+    /// Of its health, once it has said it.
+    address: OnceLock<String>,
     log: PathBuf,
 }
 
 impl Process {
     /// Starts `program` with these settings. Its log goes to a file in `folder`; its health is served
-    /// on a free port.
+    /// on a port that it finds itself, so that no other program can have taken it meanwhile.
     ///
     /// # Panics
     /// When the program is not built.
     pub fn start(program: &str, folder: &Path, settings: &[(String, String)]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let path = binary(program);
-        let address = format!("127.0.0.1:{}", free_port());
-        let port = address.rsplit(':').next().unwrap_or_default();
-        let log = folder.join(format!("{program}-{port}.log"));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let log = folder.join(format!("{program}-{number}.log"));
         let file = File::create(&log).expect("the test's folder can be written to");
         let child = Command::new(&path)
             .envs(settings.iter().map(|(name, value)| (name, value)))
-            .env("METRICS_ADDR", &address)
-            .env("LOG_FORMAT", "pretty")
+            .env("METRICS_ADDR", "127.0.0.1:0")
+            .env("LOG_FORMAT", "json")
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file can be cloned"))
             .stderr(file)
@@ -44,7 +47,7 @@ impl Process {
             });
         Self {
             child,
-            address,
+            address: OnceLock::new(),
             log,
         }
     }
@@ -52,7 +55,7 @@ impl Process {
     /// Waits until the program says that it does its work.
     pub fn wait_ready(&mut self) {
         wait::until("readiness", Duration::from_mins(1), || {
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Some(status) = self.ended() {
                 panic!("the program ended with {status}:\n{}", self.log());
             }
             self.get("/readyz")
@@ -76,7 +79,7 @@ impl Process {
 
     /// Answer of its HTTP server, status line included; none if it does not answer.
     pub fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let mut stream = TcpStream::connect(self.address()?).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
@@ -96,23 +99,40 @@ impl Process {
         self.child.wait().expect("a killed program ends");
     }
 
-    /// Asks it to end. Returns whether it ended well.
-    pub fn terminate(mut self) -> bool {
+    /// Asks it to end, and waits until it has. Returns how it ended and how long that took.
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
         self.signal("TERM");
         let deadline = Duration::from_secs(30);
-        wait::until("the end of the program", deadline, || {
-            self.child.try_wait().ok()?
-        })
-        .success()
+        let status = wait::until("the end of the program", deadline, || self.ended());
+        (status, asked.elapsed())
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+        servers::signal(name, self.pid());
+    }
+
+    /// Where it says it serves its health; none until it has said so.
+    fn address(&self) -> Option<&str> {
+        if self.address.get().is_none() {
+            let log = self.log();
+            let line = log
+                .lines()
+                .find(|line| line.contains("health and metrics"))?;
+            let json: serde_json::Value = serde_json::from_str(line).ok()?;
+            let address = json["fields"]["address"]
+                .as_str()
+                .or(json["address"].as_str())?;
+            // Another call may have been quicker; it found the same.
+            let _ = self.address.set(address.to_owned());
+        }
+        self.address.get().map(String::as_str)
     }
 
     /// What the program has logged.
@@ -121,10 +141,16 @@ impl Process {
     }
 }
 
+/// So many lines of a log are shown when its test fails.
+const LINES: usize = 300;
+
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- {}\n{}", self.log.display(), self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+            eprintln!("--- {}\n{last}", self.log.display());
         }
         // It may have ended already.
         let _ = self.child.kill();
@@ -140,9 +166,4 @@ pub fn binary(name: &str) -> PathBuf {
         .nth(2)
         .expect("tests are in target/PROFILE/deps");
     profile.join(name)
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port").port()
 }

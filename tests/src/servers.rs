@@ -60,6 +60,17 @@ impl Server {
         script(&["kill", &self.name]);
     }
 
+    /// Stops it from running, as a machine that is out of breath: it keeps its connections and answers
+    /// nobody, until [`Server::resume`].
+    pub fn pause(&self) {
+        signal("STOP", self.pid());
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        signal("CONT", self.pid());
+    }
+
     /// Starts it again, with the data it had. Returns when it answers.
     pub fn restart(&mut self) {
         let pid = std::process::id().to_string();
@@ -79,6 +90,15 @@ impl Drop for Server {
     fn drop(&mut self) {
         script(&["remove", &self.name]);
     }
+}
+
+/// Sends a signal by its name, such as `STOP`.
+pub fn signal(name: &str, pid: u32) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
 }
 
 /// The root of the checkout.

@@ -1,5 +1,7 @@
 //! Topics from outside: made, written to and read to their end.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -8,8 +10,11 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::wait;
 
 /// A record to be written.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +30,7 @@ pub struct Written {
 }
 
 /// A record as it was read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     /// Its partition.
     pub partition: i32,
@@ -58,6 +63,19 @@ impl Seen {
 pub struct Kafka {
     bootstrap: String,
     producer: ThreadedProducer<DefaultProducerContext>,
+    /// To ask for the offsets of a group, one for each.
+    groups: Mutex<HashMap<String, BaseConsumer>>,
+    committed: BaseConsumer,
+    uncommitted: BaseConsumer,
+}
+
+/// How far the records of a partition go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The last stable offset: no reader of committed records gets beyond.
+    pub stable: i64,
+    /// The high watermark: all that the broker has.
+    pub high: i64,
 }
 
 impl Kafka {
@@ -77,10 +95,20 @@ impl Kafka {
         Self {
             bootstrap: bootstrap.to_owned(),
             producer,
+            groups: Mutex::default(),
+            committed: consumer(bootstrap, "tests", &[("isolation.level", "read_committed")]),
+            uncommitted: consumer(
+                bootstrap,
+                "tests",
+                &[("isolation.level", "read_uncommitted")],
+            ),
         }
     }
 
     /// Makes a topic.
+    ///
+    /// # Panics
+    /// When it exists.
     pub fn create_topic(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
@@ -153,25 +181,31 @@ impl Kafka {
     /// A consumer of a whole topic from its beginning, as a reward service would have it: committed
     /// records only.
     pub fn reader(&self, topic: &str) -> Reader {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.bootstrap)
-            .set("group.id", "tests")
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .set("fetch.wait.max.ms", "20")
-            .set("reconnect.backoff.max.ms", "1000")
-            .create()
-            .expect("a consumer");
-        let metadata = consumer
-            .fetch_metadata(Some(topic), Duration::from_secs(30))
-            .expect("the broker answers");
+        let config = [
+            ("isolation.level", "read_committed"),
+            ("enable.partition.eof", "true"),
+            ("fetch.wait.max.ms", "20"),
+        ];
+        let consumer = consumer(&self.bootstrap, "tests", &config);
+        // A broker may not know at once what its controller has made.
+        let partitions = wait::until("the topic", Duration::from_secs(30), || {
+            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5));
+            let metadata = metadata.ok()?;
+            let found = metadata
+                .topics()
+                .iter()
+                .find(|found| found.name() == topic)?;
+            let partitions: Vec<_> = found
+                .partitions()
+                .iter()
+                .map(MetadataPartition::id)
+                .collect();
+            (!partitions.is_empty()).then_some(partitions)
+        });
         let mut all = TopicPartitionList::new();
-        for found in metadata.topics() {
-            for partition in found.partitions() {
-                all.add_partition_offset(found.name(), partition.id(), Offset::Beginning)
-                    .expect("a partition once");
-            }
+        for partition in partitions {
+            all.add_partition_offset(topic, partition, Offset::Beginning)
+                .expect("a partition once");
         }
         consumer.assign(&all).expect("partitions can be assigned");
         Reader { consumer }
@@ -193,27 +227,69 @@ impl Kafka {
         seen
     }
 
-    /// The sum of a group's committed offsets on a topic.
-    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> i64 {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.bootstrap)
-            .set("group.id", group)
-            .create()
-            .expect("a consumer");
+    /// A group's committed offset on each partition, 0 where there is none, whether a transaction that
+    /// would move it is open or not; nothing while the broker does not answer.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Option<Vec<i64>> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let asking = groups.entry(group.to_owned()).or_insert_with(|| {
+            consumer(
+                &self.bootstrap,
+                group,
+                &[("isolation.level", "read_uncommitted")],
+            )
+        });
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, partitions - 1);
-        let committed = consumer.committed_offsets(list, Duration::from_secs(20));
-        committed.map_or(0, |list| {
-            let offsets = list
-                .elements()
-                .into_iter()
-                .map(|found| match found.offset() {
-                    Offset::Offset(offset) => offset,
-                    _ => 0,
-                });
-            offsets.sum()
-        })
+        let committed = asking
+            .committed_offsets(list, Duration::from_secs(2))
+            .ok()?;
+        let offsets = committed.elements().into_iter().map(|found| {
+            found.error().ok()?;
+            match found.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => Some(0),
+            }
+        });
+        offsets.collect()
     }
+
+    /// How many members a consumer group has; nothing while the broker does not answer.
+    pub fn members(&self, group: &str) -> Option<usize> {
+        let groups = self
+            .committed
+            .fetch_group_list(Some(group), Duration::from_secs(2));
+        let groups = groups.ok()?;
+        let found = groups.groups().iter().find(|found| found.name() == group)?;
+        Some(found.members().len())
+    }
+
+    /// How far each partition goes; nothing while the broker does not answer.
+    pub fn ends(&self, topic: &str, partitions: i32) -> Option<Vec<End>> {
+        let ask = |consumer: &BaseConsumer, partition| {
+            let answer = consumer.fetch_watermarks(topic, partition, Duration::from_secs(2));
+            answer.ok().map(|(_, end)| end)
+        };
+        let ends = (0..partitions).map(|partition| {
+            // In this order an end that moves meanwhile never looks stable when it is not.
+            let stable = ask(&self.committed, partition)?;
+            let high = ask(&self.uncommitted, partition)?;
+            Some(End { stable, high })
+        });
+        ends.collect()
+    }
+}
+
+fn consumer(bootstrap: &str, group: &str, further: &[(&str, &str)]) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("reconnect.backoff.max.ms", "1000");
+    for (name, value) in further {
+        config.set(*name, *value);
+    }
+    config.create().expect("a consumer")
 }
 
 /// Reads a topic as it grows.

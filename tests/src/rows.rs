@@ -1,0 +1,137 @@
+//! The database from outside: all rows of both tables.
+
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use serde_json::{Value, json};
+
+use crate::topics::Seen;
+
+/// All rows, each as an object of all its columns.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Of `matches`.
+    pub by_event: Vec<Value>,
+    /// Of `matches_by_customer`.
+    pub by_customer: Vec<Value>,
+}
+
+/// The row that a match ought to have in `matches`.
+pub fn by_event(record: &Seen) -> Value {
+    let json = record.json();
+    let time = |value: &Value| {
+        let time = value
+            .as_str()
+            .and_then(|text| text.parse::<Timestamp>().ok());
+        time.map(Timestamp::as_millisecond)
+    };
+    json!({
+        "event_id": json["event_id"],
+        "campaign_id": json["campaign_id"],
+        "match_id": json["match_id"],
+        "campaign_version": json["campaign_version"],
+        "campaigns_offset": json["campaigns_offset"],
+        "customer_id": json["customer_id"],
+        "event_type": json["event_type"],
+        "occurred_at": time(&json["occurred_at"]),
+        "matched_at": time(&json["matched_at"]),
+        "reward": json["reward"],
+        "source_topic": json["source"]["topic"],
+        "source_partition": json["source"]["partition"],
+        "source_offset": json["source"]["offset"],
+        "traceparent": record.header("traceparent"),
+        "correlation_id": record.header("correlation-id"),
+    })
+}
+
+/// The row that a match ought to have in `matches_by_customer`: the same and its month.
+pub fn by_customer(record: &Seen) -> Value {
+    let mut row = by_event(record);
+    let millis = row["occurred_at"].as_i64().unwrap_or_default();
+    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
+    let date = time.to_zoned(TimeZone::UTC).date();
+    row["bucket"] = json!(format!("{:04}-{:02}", date.year(), date.month()));
+    row
+}
+
+/// Reads both tables of a keyspace whole.
+pub fn read_all(nodes: &str, keyspace: &str) -> Rows {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let builder = SessionBuilder::new().known_nodes(nodes.split(','));
+        let session = builder.build().await.expect("the database answers");
+        Rows {
+            by_event: read(&session, &format!("{keyspace}.matches")).await,
+            by_customer: read(&session, &format!("{keyspace}.matches_by_customer")).await,
+        }
+    })
+}
+
+async fn read(session: &Session, table: &str) -> Vec<Value> {
+    let pager = session
+        .query_iter(format!("SELECT JSON * FROM {table}"), &[])
+        .await
+        .expect("the table can be read");
+    pager
+        .rows_stream::<(String,)>()
+        .expect("a row is one text")
+        .map_ok(|(json,)| normal(&json))
+        .try_collect()
+        .await
+        .expect("the table can be read to its end")
+}
+
+/// The database's own way of writing times, and the JSON within the JSON, made comparable.
+fn normal(row: &str) -> Value {
+    let mut row: Value = serde_json::from_str(row).expect("the database writes JSON");
+    for column in ["occurred_at", "matched_at"] {
+        // 2026-11-24 09:30:00.005Z
+        let text = row[column].as_str().unwrap_or_default().replace(' ', "T");
+        row[column] = json!(
+            text.parse::<Timestamp>()
+                .ok()
+                .map(Timestamp::as_millisecond)
+        );
+    }
+    let reward = row["reward"].as_str().unwrap_or_default();
+    row["reward"] = serde_json::from_str(reward).unwrap_or_default();
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_as_the_database_writes_it_is_the_row_of_its_match() {
+        let record = Seen {
+            value: Some(
+                json!({
+                    "match_id": "e:c", "event_id": "e", "campaign_id": "c", "campaign_version": 2,
+                    "campaigns_offset": 7, "customer_id": "ada", "event_type": "purchase",
+                    "occurred_at": "2026-10-31T23:30:00.0019-01:00",
+                    "matched_at": "2026-11-01T00:30:01.002Z",
+                    "reward": {"kind": "credit", "amount": "1.5"},
+                    "source": {"topic": "events", "partition": 3, "offset": 9},
+                })
+                .to_string()
+                .into_bytes(),
+            ),
+            headers: vec![("correlation-id".into(), Some(b"r-1".to_vec()))],
+            ..Seen::default()
+        };
+        let written = r#"{"customer_id": "ada", "bucket": "2026-11",
+            "occurred_at": "2026-11-01 00:30:00.001Z", "event_id": "e", "campaign_id": "c",
+            "match_id": "e:c", "campaign_version": 2, "campaigns_offset": 7,
+            "event_type": "purchase", "matched_at": "2026-11-01 00:30:01.002Z",
+            "reward": "{\"amount\":\"1.5\",\"kind\":\"credit\"}", "source_topic": "events",
+            "source_partition": 3, "source_offset": 9, "traceparent": null,
+            "correlation_id": "r-1"}"#;
+        assert_eq!(normal(written), by_customer(&record));
+    }
+}

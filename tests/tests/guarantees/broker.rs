@@ -1,0 +1,49 @@
+//! A broker that dies or stands still while events flow.
+
+use std::time::Duration;
+
+use tests::servers::Server;
+use tests::world::World;
+
+#[test]
+fn a_broker_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() {
+    let mut kafka = Server::kafka();
+    let world = World::new(kafka.address(), None);
+    let matchers = [world.matcher("a"), world.matcher("b")];
+    world.under_load(500, || {
+        for _ in 0..3 {
+            world.wait_progress(500);
+            kafka.kill();
+            kafka.restart();
+        }
+        world.wait_progress(500);
+    });
+    world.check();
+    for matcher in matchers {
+        assert!(matcher.terminate().0.success());
+    }
+}
+
+#[test]
+fn a_broker_that_stands_still_for_longer_than_a_transaction_may_take_loses_nothing() {
+    let kafka = Server::kafka();
+    let world = World::new(kafka.address(), None);
+    let matchers = [world.matcher("a"), world.matcher("b")];
+    world.under_load(300, || {
+        world.wait_progress(300);
+        kafka.pause();
+        // Transactions may take 15 s, sessions 10 s.
+        std::thread::sleep(Duration::from_secs(20));
+        for matcher in &matchers {
+            // A restart would mend nothing.
+            let health = matcher.get("/healthz").unwrap_or_default();
+            assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+        }
+        kafka.resume();
+        world.wait_progress(300);
+    });
+    world.check();
+    for matcher in matchers {
+        assert!(matcher.terminate().0.success());
+    }
+}

@@ -1,0 +1,24 @@
+//! The guarantees, on a real Kafka and a real Cassandra, with the real program as processes. Each test
+//! ends with the same question ([`tests::world::World::check`]): are the matches that an independent
+//! evaluation expects the matches that are committed and the rows that are recorded, each exactly once?
+
+mod broker;
+mod campaigns;
+mod flow;
+mod matchers;
+mod members;
+mod zombies;
+
+use tests::servers::Server;
+use tests::world::World;
+
+/// An installation on the servers that the tests share.
+fn world() -> World {
+    World::new(Server::shared_kafka().address(), None)
+}
+
+/// Settings under which a batch stays open for so long that whatever happens, happens within one.
+const LONG_BATCHES: [(&str, &str); 2] = [
+    ("COMMIT_INTERVAL_MS", "5000"),
+    ("MIN_COMMIT_INTERVAL_MS", "5000"),
+];
