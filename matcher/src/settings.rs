@@ -73,10 +73,11 @@ impl MatcherSettings {
         )
     }
 
-    /// Name of this process: as set, or the host's.
+    /// Name of this process: as set, or the host's, which containers are told as `HOSTNAME`.
     pub fn instance(&self) -> String {
         self.instance.clone().unwrap_or_else(|| {
-            std::fs::read_to_string("/proc/sys/kernel/hostname")
+            std::env::var("HOSTNAME")
+                .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
                 .ok()
                 .and_then(|name| instance(name.trim()).ok())
                 .unwrap_or_else(|| "matcher".to_owned())
