@@ -149,6 +149,9 @@ pub enum CampaignError {
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
+    /// The record is Avro, or begins as if it were, and cannot be read.
+    #[error(transparent)]
+    Avro(#[from] crate::avro::AvroError),
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
@@ -175,6 +178,14 @@ impl Campaign {
     pub fn from_json(bytes: &[u8]) -> Result<Self, CampaignError> {
         let campaign: Self = serde_json::from_slice(bytes)
             .map_err(|error| CampaignError::Form(error.to_string()))?;
+        campaign.check()?;
+        Ok(campaign)
+    }
+
+    /// The same of a document that was decoded already.
+    pub(crate) fn from_value(json: serde_json::Value) -> Result<Self, CampaignError> {
+        let campaign: Self =
+            serde_json::from_value(json).map_err(|error| CampaignError::Form(error.to_string()))?;
         campaign.check()?;
         Ok(campaign)
     }

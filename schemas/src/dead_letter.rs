@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::avro::AvroError;
 use crate::names::header;
 use crate::{DocumentError, EventError, IdError, MatchError};
 
@@ -18,6 +19,9 @@ pub enum DeadLetterReason {
     /// The value is no document.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The value is Avro, or begins as if it were, and cannot be read.
+    #[error(transparent)]
+    Avro(#[from] AvroError),
     /// The document is no event.
     #[error(transparent)]
     Event(#[from] EventError),
@@ -52,6 +56,7 @@ impl DeadLetterReason {
                 DocumentError::TooDeep { .. } => "too_deep",
                 DocumentError::NotAnObject { .. } => "not_an_object",
             },
+            Self::Avro(error) => error.code(),
             Self::Event(error) => match error {
                 EventError::Missing { .. } => "missing_field",
                 EventError::WrongType { .. } => "wrong_type",

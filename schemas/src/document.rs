@@ -1,11 +1,17 @@
 //! A decoded document as a flat tape: read once, without a tree, into buffers that the next
 //! document uses again.
 
-use std::fmt;
+mod writer;
 
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use crate::Number;
+
+pub(crate) use self::writer::Writer;
 
 /// Bounds of what is read. What exceeds them is refused before it costs memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,18 +77,46 @@ pub enum DocumentError {
 pub struct Document {
     entries: Vec<Entry>,
     text: String,
+    /// Texts that documents of one schema have in common: names of fields, symbols.
+    names: Option<Arc<str>>,
+    envelope: Option<Envelope>,
+}
+
+/// Where the fields of an event stand, if the reader of the document knows: they need not be looked for.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Envelope {
+    pub(crate) event_id: Option<u32>,
+    pub(crate) customer_id: Option<u32>,
+    pub(crate) event_type: Option<u32>,
+    pub(crate) occurred_at: Option<u32>,
+    /// The time of the event, if it did not come as text.
+    pub(crate) instant: Option<Timestamp>,
+    pub(crate) payload: Option<u32>,
 }
 
 /// One entry of the tape. A container is followed by its content and names the entry after it, so
-/// that it is skipped in one step. A field is its key, a string entry, and then its value.
+/// that it is skipped in one step. A field is its key, a string or a name, and then its value.
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+pub(crate) enum Entry {
     Null,
     Bool(bool),
     Number(Number),
-    String { start: u32, end: u32 },
-    Array { after: u32 },
-    Object { after: u32 },
+    /// A part of `text`.
+    String {
+        start: u32,
+        end: u32,
+    },
+    /// A part of `names`: a string, too.
+    Name {
+        start: u32,
+        end: u32,
+    },
+    Array {
+        after: u32,
+    },
+    Object {
+        after: u32,
+    },
 }
 
 /// Buffers above these sizes are given back after the document that needed them.
@@ -113,6 +147,7 @@ impl Document {
         self.text.clear();
         self.entries.shrink_to(KEPT_ENTRIES);
         self.text.shrink_to(KEPT_TEXT);
+        self.envelope = None;
     }
 
     fn fill(&mut self, bytes: &[u8], limits: Limits) -> Result<(), DocumentError> {
@@ -128,21 +163,11 @@ impl Document {
         if text.trim_ascii().is_empty() {
             return Err(DocumentError::Empty);
         }
-        let mut too_deep = false;
-        let mut json = serde_json::Deserializer::from_str(text);
-        // Our own limit of depth stands in for serde_json's, whose error has no kind of its own.
-        let seed = Tape {
-            document: self,
-            depth_left: limits.max_depth.min(MAX_DEPTH),
-            too_deep: &mut too_deep,
-        };
-        let result = seed.deserialize(&mut json).and_then(|()| json.end());
-        if too_deep {
-            return Err(DocumentError::TooDeep {
-                max: limits.max_depth.min(MAX_DEPTH),
-            });
-        }
-        result.map_err(|error| DocumentError::NotJson(error.to_string()))?;
+        let max = limits.max_depth.min(MAX_DEPTH);
+        self.push_json(text, max).map_err(|error| match error {
+            DocumentError::TooDeep { .. } => DocumentError::TooDeep { max },
+            other => other,
+        })?;
         match self.root().value() {
             Value::Object(_) => Ok(()),
             other => Err(DocumentError::NotAnObject {
@@ -156,8 +181,23 @@ impl Document {
         Node { tape: self, at: 0 }
     }
 
+    /// The value at a place of the tape that [`Envelope`] names.
+    pub(crate) fn node(&self, at: u32) -> Node<'_> {
+        Node { tape: self, at }
+    }
+
+    /// Where the event's fields stand, if that is known.
+    pub(crate) fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
+    }
+
     fn string(&self, start: u32, end: u32) -> &str {
         &self.text[start as usize..end as usize]
+    }
+
+    fn name(&self, start: u32, end: u32) -> &str {
+        let names = self.names.as_deref().unwrap_or_default();
+        &names[start as usize..end as usize]
     }
 
     /// The entry after the one at `at` and all that it contains.
@@ -173,11 +213,31 @@ impl Document {
     }
 
     fn push_string(&mut self, text: &str) {
-        let place = |len: usize| u32::try_from(len).expect("max_bytes fits u32");
-        let start = place(self.text.len());
+        let start = self.text_len();
         self.text.push_str(text);
-        let end = place(self.text.len());
+        let end = self.text_len();
         self.entries.push(Entry::String { start, end });
+    }
+
+    fn text_len(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("max_bytes fits u32")
+    }
+
+    /// Adds the value of a JSON text.
+    fn push_json(&mut self, text: &str, depth_left: u32) -> Result<(), DocumentError> {
+        let mut too_deep = false;
+        let mut json = serde_json::Deserializer::from_str(text);
+        // Our own limit of depth stands in for serde_json's, whose error has no kind of its own.
+        let seed = Tape {
+            document: self,
+            depth_left,
+            too_deep: &mut too_deep,
+        };
+        let result = seed.deserialize(&mut json).and_then(|()| json.end());
+        if too_deep {
+            return Err(DocumentError::TooDeep { max: depth_left });
+        }
+        result.map_err(|error| DocumentError::NotJson(error.to_string()))
     }
 }
 
@@ -230,6 +290,7 @@ impl<'a> Node<'a> {
             Some(Entry::Bool(value)) => Value::Bool(*value),
             Some(Entry::Number(value)) => Value::Number(*value),
             Some(&Entry::String { start, end }) => Value::String(self.tape.string(start, end)),
+            Some(&Entry::Name { start, end }) => Value::String(self.tape.name(start, end)),
             Some(&Entry::Array { after }) => Value::Array(Elements(self.content(after))),
             Some(&Entry::Object { after }) => Value::Object(Fields(self.content(after))),
         }
@@ -313,11 +374,13 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
         let key = self.0.pop()?;
-        let Entry::String { start, end } = key.tape.entries[key.at as usize] else {
-            unreachable!("a key is a string entry");
+        let name = match key.tape.entries[key.at as usize] {
+            Entry::String { start, end } => key.tape.string(start, end),
+            Entry::Name { start, end } => key.tape.name(start, end),
+            _ => unreachable!("a key is a string or a name"),
         };
         let value = self.0.pop().expect("a value follows its key");
-        Some((key.tape.string(start, end), value))
+        Some((name, value))
     }
 }
 

@@ -1,18 +1,32 @@
-//! How documents stand on the wire: the one place that knows.
+//! How documents are written: the one place that knows.
 
-use crate::{Campaign, CampaignError, Document, DocumentError, Limits, Match};
+use std::collections::HashMap;
 
-/// How documents are written to the topics and read from them. Chosen by settings.
+use serde::Serialize;
+
+use crate::avro::EventValue;
+use crate::avro::wire::push_prefix;
+use crate::avro::write::Out;
+use crate::{
+    Campaign, CampaignChange, CampaignError, Document, DocumentError, Limits, Match, Reward,
+};
+
+/// How documents of one topic are written. Read they are in any form, by [`crate::Reader`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Encoding {
     /// Plain JSON (RFC 8259), without a schema registry.
     #[default]
     Json,
+    /// Avro in Confluent's wire format, with this release's schema of the document.
+    Avro {
+        /// The id that the registry gave to the schema.
+        schema: u32,
+    },
 }
 
 impl Encoding {
-    /// Reads the value of a record of `events` to a tape.
+    /// Reads the value of a record of `events` in its JSON form.
     ///
     /// # Errors
     /// [`DocumentError`]: the event can never be read.
@@ -22,41 +36,138 @@ impl Encoding {
         limits: Limits,
         document: &mut Document,
     ) -> Result<(), DocumentError> {
-        match self {
-            Self::Json => document.read(value, limits),
-        }
+        document.read(value, limits)
     }
 
-    /// Reads the value of a record of `campaigns`.
+    /// Reads the value of a record of `campaigns` in its JSON form.
     ///
     /// # Errors
     /// [`CampaignError`]: the record is no campaign; the last good version stays in force.
     pub fn read_campaign(self, value: &[u8]) -> Result<Campaign, CampaignError> {
-        match self {
-            Self::Json => Campaign::from_json(value),
-        }
+        Campaign::from_json(value)
     }
 
     /// Writes a match behind what is in `out`.
-    ///
-    /// # Panics
-    /// Never: the fields of a match have no form that JSON lacks.
     pub fn write_match(self, won: &Match<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::Json => serde_json::to_writer(out, won).expect("a match always has a JSON form"),
-        }
+        write_json(won, out);
     }
 
-    /// Reads the value of a record of `matches`.
+    /// Reads the value of a record of `matches` in its JSON form.
     ///
     /// # Errors
     /// [`MatchError`]: no release of ours wrote this.
     pub fn read_match(self, value: &[u8]) -> Result<Match<'static>, MatchError> {
+        serde_json::from_slice(value).map_err(|error| MatchError(error.to_string()))
+    }
+
+    /// Writes an event behind what is in `out`. Its JSON texts are taken as they are.
+    pub fn write_event(self, event: &EventValue<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Json => {
-                serde_json::from_slice(value).map_err(|error| MatchError(error.to_string()))
+            Self::Json => write_json_event(event, out),
+            Self::Avro { schema } => {
+                push_prefix(out, schema);
+                Out(out).event(event);
             }
         }
+    }
+
+    /// Writes a campaign behind what is in `out`.
+    pub fn write_campaign(self, campaign: &Campaign, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => write_json(campaign, out),
+            Self::Avro { schema } => {
+                push_prefix(out, schema);
+                Out(out).campaign(campaign);
+            }
+        }
+    }
+
+    /// Writes a campaign's change behind what is in `out`.
+    pub fn write_change(self, change: &CampaignChange, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => write_json(change, out),
+            Self::Avro { schema } => {
+                push_prefix(out, schema);
+                Out(out).change(change);
+            }
+        }
+    }
+}
+
+fn write_json<T: Serialize>(document: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, document).expect("our documents have a JSON form");
+}
+
+fn write_json_event(event: &EventValue<'_>, out: &mut Vec<u8>) {
+    let texts = [
+        ("event_id", event.event_id),
+        ("customer_id", event.customer_id),
+        ("event_type", event.event_type),
+    ];
+    out.push(b'{');
+    for (name, text) in texts {
+        write_json(&name, out);
+        out.push(b':');
+        write_json(&text, out);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"occurred_at\":");
+    write_json(&event.occurred_at, out);
+    out.extend_from_slice(b",\"payload\":");
+    out.extend_from_slice(event.payload.as_bytes());
+    for (name, json) in event.further {
+        out.push(b',');
+        write_json(name, out);
+        out.push(b':');
+        out.extend_from_slice(json.as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// Writes matches. Owned by one thread; keeps the Avro form of rewards, which are the same for all matches
+/// of a campaign.
+#[derive(Debug, Default)]
+pub struct MatchWriter {
+    encoding: Encoding,
+    rewards: HashMap<Box<str>, Box<[u8]>>,
+}
+
+/// So many rewards are kept, about 200 bytes each.
+const KEPT: usize = 10_000;
+
+impl MatchWriter {
+    /// A writer of matches in that encoding.
+    pub fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            rewards: HashMap::new(),
+        }
+    }
+
+    /// Writes a match behind what is in `out`.
+    pub fn write(&mut self, won: &Match<'_>, out: &mut Vec<u8>) {
+        match self.encoding {
+            Encoding::Json => write_json(won, out),
+            Encoding::Avro { schema } => {
+                push_prefix(out, schema);
+                let reward = self.reward(won.reward.get());
+                Out(out).won(won, reward);
+            }
+        }
+    }
+
+    fn reward(&mut self, json: &str) -> &[u8] {
+        if !self.rewards.contains_key(json) {
+            let reward: Reward =
+                serde_json::from_str(json).expect("a match has the reward of a campaign");
+            let mut written = Vec::new();
+            Out(&mut written).reward(&reward);
+            if self.rewards.len() >= KEPT {
+                self.rewards.clear();
+            }
+            self.rewards.insert(json.into(), written.into());
+        }
+        &self.rewards[json]
     }
 }
 
@@ -64,3 +175,20 @@ impl Encoding {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the record is not a match: {0}; only matchers may write to this topic")]
 pub struct MatchError(String);
+
+impl MatchError {
+    pub(crate) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
+/// Why a record is not a campaign's change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the record is not a campaign's change: {0}")]
+pub struct ChangeError(String);
+
+impl ChangeError {
+    pub(crate) fn new(why: String) -> Self {
+        Self(why)
+    }
+}

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::document::Envelope;
 use crate::{CustomerId, Document, EventId, IdError, Node, Value};
 
 /// An event as the matcher sees it: the envelope checked, everything else within reach of the rules
@@ -73,21 +74,29 @@ impl<'a> Event<'a> {
     /// [`EventError`] names the field, what is there and what must be.
     pub fn of(document: &'a Document) -> Result<Self, EventError> {
         let root = document.root();
-        let event_id = text(root, "event_id")?;
+        let known = document.envelope();
+        let find = |field, place: fn(&Envelope) -> Option<u32>| match known {
+            Some(envelope) => place(envelope).map(|at| document.node(at)),
+            None => root.get(field),
+        };
+        let event_id = text("event_id", find("event_id", |known| known.event_id))?;
         EventId::check(event_id)?;
-        let customer_id = text(root, "customer_id")?;
+        let customer_id = text(
+            "customer_id",
+            find("customer_id", |known| known.customer_id),
+        )?;
         CustomerId::check(customer_id)?;
-        let event_type = text(root, "event_type")?;
+        let event_type = text("event_type", find("event_type", |known| known.event_type))?;
         if event_type.is_empty() || event_type.len() > crate::ids::MAX_ID_BYTES {
             return Err(EventError::EventType {
                 bytes: event_type.len(),
             });
         }
-        let occurred_at = text(root, "occurred_at")?;
-        let occurred_at = occurred_at.parse().map_err(|_| EventError::OccurredAt {
-            found: occurred_at.chars().take(64).collect(),
-        })?;
-        match root.get("payload").map(Node::value) {
+        let occurred_at = match known.and_then(|known| known.instant) {
+            Some(instant) => instant,
+            None => time(find("occurred_at", |known| known.occurred_at))?,
+        };
+        match find("payload", |known| known.payload).map(Node::value) {
             None | Some(Value::Object(_)) => {}
             Some(other) => {
                 return Err(EventError::WrongType {
@@ -107,8 +116,15 @@ impl<'a> Event<'a> {
     }
 }
 
-fn text<'a>(root: Node<'a>, field: &'static str) -> Result<&'a str, EventError> {
-    match root.get(field).map(Node::value) {
+fn time(node: Option<Node<'_>>) -> Result<Timestamp, EventError> {
+    let text = text("occurred_at", node)?;
+    text.parse().map_err(|_| EventError::OccurredAt {
+        found: text.chars().take(64).collect(),
+    })
+}
+
+fn text<'a>(field: &'static str, node: Option<Node<'a>>) -> Result<&'a str, EventError> {
+    match node.map(Node::value) {
         Some(Value::String(text)) => Ok(text),
         None => Err(EventError::Missing { field }),
         Some(other) => Err(EventError::WrongType {

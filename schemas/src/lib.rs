@@ -31,14 +31,16 @@ pub mod match_document;
 
 pub mod avro;
 pub mod encoding;
+pub mod reader;
 
 pub use amount::{Amount, AmountError};
 pub use campaign::{Campaign, CampaignError, Reward, Schedule, Status};
 pub use change::{CampaignChange, ChangeAction};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
-pub use encoding::{Encoding, MatchError};
+pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
 pub use ids::{CampaignId, CustomerId, EventId, IdError, MatchId};
 pub use match_document::{Match, Source};
 pub use number::Number;
+pub use reader::{Encoded, Reader, Unread};

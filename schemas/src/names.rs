@@ -18,13 +18,19 @@ pub mod topic {
     pub const DEAD_LETTERS: &str = "dead-letters";
 }
 
-/// Names of record headers. Their values are UTF-8 text.
+/// Names of record headers. Their values are UTF-8 text unless said otherwise.
 pub mod header {
     /// The trace that the record belongs to (W3C Trace Context); carried from event to match.
     pub const TRACEPARENT: &str = "traceparent";
     /// Upstream's own name for the request; carried from event to match.
     pub const CORRELATION_ID: &str = "correlation-id";
 
+    /// Which schema the value was written with, if its first bytes do not say it: the byte 0 and an id
+    /// of 4 bytes, or the byte 1 and a GUID of 16 (Confluent's `SchemaId`); no text.
+    pub const VALUE_SCHEMA_ID: &str = "__value_schema_id";
+
+    /// How all headers begin that make an event a dead letter.
+    pub const ERROR_PREFIX: &str = "__campaign.errors.";
     /// On dead letters: topic the event came from.
     pub const ERROR_TOPIC: &str = "__campaign.errors.topic";
     /// On dead letters: partition the event came from.
@@ -40,4 +46,7 @@ pub mod header {
     /// On dead letters without the value, because `dead-letters` does not take a record of that size:
     /// how many bytes it has. It is to be had from the source topic until retention removes it there.
     pub const ERROR_VALUE_BYTES: &str = "__campaign.errors.value_bytes";
+
+    /// On events: how often they were sent again after they had been dead letters, in decimal digits.
+    pub const REDRIVES: &str = "__campaign.redrives";
 }

@@ -49,6 +49,23 @@ impl Number {
         Some(Self(Repr::Float(value)))
     }
 
+    /// The number, if it is whole and fits.
+    pub const fn as_i64(self) -> Option<i64> {
+        match self.0 {
+            Repr::Integer(value) => Some(value),
+            Repr::Float(_) => None,
+        }
+    }
+
+    /// The nearest double; never infinite.
+    pub const fn as_f64(self) -> f64 {
+        match self.0 {
+            #[expect(clippy::cast_precision_loss, reason = "documented: the nearest double")]
+            Repr::Integer(value) => value as f64,
+            Repr::Float(value) => value,
+        }
+    }
+
     /// A number of a `serde_json` tree.
     ///
     /// # Panics
