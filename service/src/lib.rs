@@ -23,8 +23,13 @@ pub mod metrics;
 
 pub mod health;
 pub mod http;
+
+pub mod auth;
+
 pub mod program;
 pub mod shutdown;
+
+mod hex;
 
 pub mod breaker;
 pub mod retry;

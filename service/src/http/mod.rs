@@ -1,6 +1,7 @@
 //! HTTP: the probes that every program has, and what the APIs share: problems, trace context, limits.
 
 pub mod api;
+pub mod client;
 pub mod extract;
 pub mod problem;
 pub mod server;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::hex;
 
 /// Longest correlation id that is taken over, in bytes.
 pub const MAX_CORRELATION_ID_BYTES: usize = 128;
@@ -20,7 +22,7 @@ impl TraceContext {
     /// there is none or if it is broken, as the specification wants (section 3.2.2).
     pub fn of(headers: &HeaderMap) -> Self {
         let mut all = headers.get_all("traceparent").iter();
-        match (all.next().map(|value| value.as_bytes()), all.next()) {
+        match (all.next().map(HeaderValue::as_bytes), all.next()) {
             (Some(value), None) => Self::continued(value),
             _ => None,
         }
@@ -56,21 +58,21 @@ impl TraceContext {
 
     /// The trace's name, 32 hexadecimal digits: what logs and problems say.
     pub fn trace_id(&self) -> String {
-        hex(&self.trace_id)
+        hex::encode(&self.trace_id)
     }
 
     /// Reads `00-TRACE-SPAN-FLAGS`. A version to come may have more behind it; `ff` is none.
     fn parse(text: &[u8]) -> Option<Self> {
         let (head, rest) = text.split_at_checked(55)?;
-        let [version] = digits(&head[..2])?;
+        let [version] = hex::decode(&head[..2])?;
         let ends = rest.is_empty() || (version > 0 && rest[0] == b'-');
         let dashes = head[2] == b'-' && head[35] == b'-' && head[52] == b'-';
         if version == 0xff || !ends || !dashes {
             return None;
         }
-        let trace_id: [u8; 16] = digits(&head[3..35])?;
-        let span_id: [u8; 8] = digits(&head[36..52])?;
-        let [flags] = digits(&head[53..])?;
+        let trace_id: [u8; 16] = hex::decode(&head[3..35])?;
+        let span_id: [u8; 8] = hex::decode(&head[36..52])?;
+        let [flags] = hex::decode(&head[53..])?;
         if trace_id == [0; 16] || span_id == [0; 8] {
             return None;
         }
@@ -86,7 +88,7 @@ impl TraceContext {
 impl fmt::Display for TraceContext {
     /// The value of the header `traceparent`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace, span) = (hex(&self.trace_id), hex(&self.span_id));
+        let (trace, span) = (hex::encode(&self.trace_id), hex::encode(&self.span_id));
         write!(f, "00-{trace}-{span}-{:02x}", self.flags)
     }
 }
@@ -110,33 +112,6 @@ fn some_id<const N: usize>() -> [u8; N] {
             return id;
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)].into());
-        text.push(DIGITS[usize::from(byte & 15)].into());
-    }
-    text
-}
-
-/// Bytes from their hexadecimal digits, lower case only, as the specification wants.
-fn digits<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
