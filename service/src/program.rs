@@ -36,7 +36,7 @@ pub struct ProgramSettings {
     pub print_reference: bool,
 }
 
-/// Reads the arguments, starts the log and runs `work` on a runtime of two threads. An error is logged
+/// Reads the arguments, starts the log and runs `work` on a runtime of a thread a core. An error is logged
 /// with its causes and makes the exit code 1; wrong arguments make it 2.
 pub fn run<A>(
     program: impl FnOnce(&A) -> &ProgramSettings,
@@ -61,8 +61,10 @@ where
         eprintln!("{}: {error:#}", effective.command.get_name());
         return ExitCode::from(2);
     }
+    // At least two: probes are answered also while one is busy.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(cores.max(2))
         .enable_all()
         .build();
     let result = match runtime {

@@ -135,6 +135,29 @@ pub struct HttpSettings {
     pub metrics_addr: SocketAddr,
 }
 
+/// The API, of programs that have one.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "API")]
+pub struct ApiSettings {
+    /// Address of the API
+    #[arg(long, env = "HTTP_ADDR", default_value = "0.0.0.0:8080")]
+    pub http_addr: SocketAddr,
+
+    /// Most connections at a time; further ones wait to be accepted
+    #[arg(long, env = "HTTP_MAX_CONNECTIONS", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub http_max_connections: u32,
+
+    /// Longest time from a request's headers to its answer, in milliseconds
+    #[arg(
+        id = "http_request_timeout",
+        long = "http-request-timeout-ms",
+        env = "HTTP_REQUEST_TIMEOUT_MS",
+        default_value = "30000",
+        value_parser = millis(10..=600_000)
+    )]
+    pub http_request_timeout: Duration,
+}
+
 /// Shutdown.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Shutdown")]
@@ -283,6 +306,8 @@ mod tests {
         #[command(flatten)]
         http: HttpSettings,
         #[command(flatten)]
+        api: ApiSettings,
+        #[command(flatten)]
         shutdown: ShutdownSettings,
     }
 
@@ -299,6 +324,7 @@ mod tests {
         assert_eq!(settings.scylla.keyspace, "campaign_manager");
         assert_eq!(settings.shutdown.deadline, Duration::from_secs(10));
         assert_eq!(settings.http.metrics_addr.port(), 9464);
+        assert_eq!(settings.api.http_addr.port(), 8080);
         assert_eq!(settings.log.format, None);
     }
 

@@ -14,5 +14,5 @@ pub use axum::Router;
 pub use self::api::Api;
 pub use self::probes::{routes, serve};
 pub use self::problem::Problem;
-pub use self::server::{ServerLimits, serve_api};
+pub use self::server::{ServerLimits, listen, serve_api};
 pub use self::trace::TraceContext;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Shutdown;
+use crate::settings::ApiSettings;
 
 /// Bounds of a server.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,30 @@ impl Default for ServerLimits {
             header_bytes: 32 * 1024,
         }
     }
+}
+
+impl From<&ApiSettings> for ServerLimits {
+    fn from(settings: &ApiSettings) -> Self {
+        let connections = usize::try_from(settings.http_max_connections);
+        Self {
+            connections: connections.unwrap_or(usize::MAX),
+            ..Self::default()
+        }
+    }
+}
+
+/// Listens on `HTTP_ADDR`, and says in the log where that is.
+///
+/// # Errors
+/// The address is taken.
+pub async fn listen(settings: &ApiSettings) -> anyhow::Result<TcpListener> {
+    let address = settings.http_addr;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("HTTP_ADDR {address} cannot be listened on"))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "API");
+    Ok(listener)
 }
 
 /// Serves routes until shutdown, and then until every request that has begun is answered.
