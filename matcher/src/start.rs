@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use rdkafka::config::ClientConfig;
 use rules::RuleSet;
 use schemas::Encoding;
+use service::kafka::reader::TopicSource;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Health, Metrics, Shutdown};
 
@@ -66,9 +67,7 @@ impl Matcher {
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
-                reader: settings.kafka.reader(),
-                observer: settings.kafka.observer(),
-                topic: settings.topics.campaigns_topic.clone(),
+                source: TopicSource::new(&settings.kafka, &settings.topics.campaigns_topic),
                 encoding: Encoding::Json,
             },
             rules: Arc::clone(&rules),

@@ -29,6 +29,9 @@ pub mod header {
     /// of 4 bytes, or the byte 1 and a GUID of 16 (Confluent's `SchemaId`); no text.
     pub const VALUE_SCHEMA_ID: &str = "__value_schema_id";
 
+    /// On records of `campaigns` and `campaign-changes`: the change that wrote both, 32 hexadecimal digits.
+    pub const CHANGE_ID: &str = "change-id";
+
     /// How all headers begin that make an event a dead letter.
     pub const ERROR_PREFIX: &str = "__campaign.errors.";
     /// On dead letters: topic the event came from.

@@ -6,34 +6,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use rdkafka::Message;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 use rules::RuleSet;
 use schemas::Encoding;
-use service::kafka::Logged;
+use service::kafka::reader::{Next, ReadError, TopicReader, TopicSource};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use super::{Applied, CampaignMetrics, CampaignRecord, Catalog};
 
-const PARTITION: i32 = 0;
-const ASK: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_millis(100);
 
 /// Where the campaigns are.
 pub struct FollowerSettings {
-    /// Reads committed records, without a group, and tells of the end of the partition.
-    pub reader: ClientConfig,
-    /// Sees uncommitted records: whoever wants to be sure to miss nothing asks how far they go.
-    pub observer: ClientConfig,
     /// The compacted topic; one partition.
-    pub topic: String,
+    pub source: TopicSource,
     /// Form of the documents.
     pub encoding: Encoding,
 }
@@ -70,29 +60,24 @@ impl Follower {
                     loaded();
                 }
             });
-            if let Err(error) = result {
-                tracing::warn!(error = format!("{error:#}"), "reading campaigns anew");
+            if let Err(error) = result
+                && !self.shutdown.is_requested()
+            {
+                tracing::warn!(%error, "reading campaigns anew");
                 if loaded.is_some() {
-                    self.component.not_ready(&format!("{error:#}"));
+                    self.component.not_ready(&error.to_string());
                 }
                 self.shutdown.wait(backoff.next_delay());
             }
         }
     }
 
-    fn follow(&self, mut loaded: impl FnMut()) -> anyhow::Result<()> {
-        let topic = &self.settings.topic;
-        let consumer: BaseConsumer<Logged> = self
-            .settings
-            .reader
-            .create_with_context(Logged)
-            .context("creating the consumer")?;
-        self.check_partitions(&consumer)?;
-        self.await_open_transactions(&consumer)?;
-        let mut beginning = TopicPartitionList::new();
-        beginning.add_partition_offset(topic, PARTITION, Offset::Beginning)?;
-        consumer.assign(&beginning)?;
-
+    fn follow(&self, mut loaded: impl FnMut()) -> Result<(), ReadError> {
+        let reader = TopicReader::open(&self.settings.source)?;
+        reader.begin(Offset::Beginning, || {
+            self.heartbeat.beat();
+            !self.shutdown.is_requested()
+        })?;
         let mut catalog = Catalog::new(self.settings.encoding);
         let mut next_offset = 0;
         let mut at_end = false;
@@ -100,23 +85,15 @@ impl Follower {
         let mut pending = true;
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
-            match consumer.poll(if pending { Duration::ZERO } else { IDLE }) {
-                Some(Ok(message)) => {
+            match reader.next(if pending { Duration::ZERO } else { IDLE })? {
+                Next::Record(message) => {
                     self.apply(&mut catalog, &message);
                     next_offset = message.offset() + 1;
                     pending = true;
                     continue;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => at_end = true,
-                Some(Err(
-                    error @ (KafkaError::MessageConsumptionFatal(_)
-                    | KafkaError::MessageConsumption(
-                        rdkafka::types::RDKafkaErrorCode::AutoOffsetReset
-                        | rdkafka::types::RDKafkaErrorCode::OffsetOutOfRange,
-                    )),
-                )) => return Err(error).context("consuming"),
-                Some(Err(error)) => tracing::warn!(%error, "consuming campaigns"),
-                None => {}
+                Next::End => at_end = true,
+                Next::Nothing => {}
             }
             if at_end && pending {
                 self.rules.store(Arc::new(catalog.rule_set()));
@@ -127,49 +104,6 @@ impl Follower {
                 // Still on the way to the end: wait for what is being fetched.
                 self.shutdown.wait(Duration::from_millis(1));
             }
-        }
-        Ok(())
-    }
-
-    /// With more than one partition there would be no order between the versions of a campaign.
-    fn check_partitions(&self, consumer: &BaseConsumer<Logged>) -> anyhow::Result<()> {
-        let topic = &self.settings.topic;
-        let metadata = consumer
-            .fetch_metadata(Some(topic), ASK)
-            .with_context(|| format!("asking for topic {topic}"))?;
-        let partitions = metadata
-            .topics()
-            .iter()
-            .find(|found| found.name() == topic)
-            .map_or(0, |found| found.partitions().len());
-        match partitions {
-            1 => Ok(()),
-            0 => anyhow::bail!("topic {topic} does not exist; create it: compacted, one partition"),
-            n => anyhow::bail!("topic {topic} has {n} partitions; it must have one"),
-        }
-    }
-
-    /// Waits until what was in an open transaction when we began is decided. Otherwise the end that a
-    /// reader of committed records sees might lie before records that are acknowledged (KAFKA-10167).
-    fn await_open_transactions(&self, consumer: &BaseConsumer<Logged>) -> anyhow::Result<()> {
-        let topic = &self.settings.topic;
-        let observer: BaseConsumer<Logged> = self
-            .settings
-            .observer
-            .create_with_context(Logged)
-            .context("creating the observer")?;
-        let (_, end) = observer
-            .fetch_watermarks(topic, PARTITION, ASK)
-            .with_context(|| format!("asking for the end of {topic}"))?;
-        while !self.shutdown.is_requested() {
-            self.heartbeat.beat();
-            let (_, stable) = consumer
-                .fetch_watermarks(topic, PARTITION, ASK)
-                .with_context(|| format!("asking for the stable end of {topic}"))?;
-            if stable >= end {
-                return Ok(());
-            }
-            self.shutdown.wait(IDLE);
         }
         Ok(())
     }

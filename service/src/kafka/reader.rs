@@ -1,0 +1,237 @@
+//! Reads a topic of one partition to its true end, and on: the order of its records is all that there
+//! is of the campaigns.
+
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::Logged;
+use crate::settings::KafkaSettings;
+
+const PARTITION: i32 = 0;
+
+/// How long the broker may take to answer a question.
+const ASK: Duration = Duration::from_secs(5);
+
+/// How often the end of open transactions is looked for. They last for milliseconds, or until the
+/// broker ends them.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A topic to be read, and the clients that it takes.
+#[derive(Debug, Clone)]
+pub struct TopicSource {
+    /// Name of the topic; it must have one partition.
+    pub topic: String,
+    /// Reads committed records, without a group, and tells of the end of the partition.
+    pub reader: ClientConfig,
+    /// Sees uncommitted records: whoever wants to be sure to miss nothing asks how far they go.
+    pub observer: ClientConfig,
+}
+
+impl TopicSource {
+    /// That topic of that broker.
+    pub fn new(kafka: &KafkaSettings, topic: &str) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            reader: kafka.reader(),
+            observer: kafka.observer(),
+        }
+    }
+}
+
+/// Why a topic cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A client cannot be made: its configuration is wrong.
+    #[error("making a client to read topic {topic}: {error}")]
+    Client {
+        /// Name of the topic.
+        topic: String,
+        /// Why.
+        error: KafkaError,
+    },
+    /// The broker did not answer. Ask again.
+    #[error("asking for {what} of topic {topic}: {error}")]
+    Ask {
+        /// Name of the topic.
+        topic: String,
+        /// What was asked for.
+        what: &'static str,
+        /// Why.
+        error: KafkaError,
+    },
+    /// There is no such topic yet.
+    #[error("topic {topic} does not exist; create it with one partition")]
+    Missing {
+        /// Name of the topic.
+        topic: String,
+    },
+    /// With more than one partition there would be no order between the versions of a campaign.
+    #[error("topic {topic} has {partitions} partitions; it must have one")]
+    Partitions {
+        /// Name of the topic.
+        topic: String,
+        /// How many it has.
+        partitions: usize,
+    },
+    /// The position is gone, or the consumer is of no further use. Begin with the oldest record.
+    #[error("reading topic {topic}: {error}")]
+    Lost {
+        /// Name of the topic.
+        topic: String,
+        /// Why.
+        error: KafkaError,
+    },
+    /// Whoever asked no longer wants to know.
+    #[error("reading topic {topic} was given up")]
+    GivenUp {
+        /// Name of the topic.
+        topic: String,
+    },
+}
+
+impl ReadError {
+    /// Whether what was read before may differ from what the topic says now, so that it must be read
+    /// anew from its oldest record.
+    pub const fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+}
+
+/// What came next.
+pub enum Next<'a> {
+    /// A record.
+    Record(BorrowedMessage<'a>),
+    /// Everything that the topic had when it was begun to be read has been handed out, and everything
+    /// that it has now, as far as it is decided.
+    End,
+    /// Nothing within the time.
+    Nothing,
+}
+
+/// A reader of committed records. Blocks, and belongs to one thread.
+pub struct TopicReader {
+    source: TopicSource,
+    consumer: BaseConsumer<Logged>,
+    observer: BaseConsumer<Logged>,
+}
+
+impl TopicReader {
+    /// Connects. Nothing is read yet.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the broker does not answer, or the topic has not one partition.
+    pub fn open(source: &TopicSource) -> Result<Self, ReadError> {
+        let make = |config: &ClientConfig| {
+            let made: Result<BaseConsumer<Logged>, _> = config.create_with_context(Logged);
+            made.map_err(|error| ReadError::Client {
+                topic: source.topic.clone(),
+                error,
+            })
+        };
+        let reader = Self {
+            consumer: make(&source.reader)?,
+            observer: make(&source.observer)?,
+            source: source.clone(),
+        };
+        reader.check_partitions()?;
+        Ok(reader)
+    }
+
+    /// Begins to read at an offset, as soon as everything that the topic has now is decided: otherwise
+    /// the end that a reader of committed records sees might lie before records that are acknowledged
+    /// (KAFKA-10167). So the first [`Next::End`] is the true end as of now.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the broker does not answer, or `wanted` said no while a transaction was open.
+    pub fn begin(&self, offset: Offset, mut wanted: impl FnMut() -> bool) -> Result<(), ReadError> {
+        let end = self.end(&self.observer, "the end")?;
+        while self.end(&self.consumer, "the stable end")? < end {
+            if !wanted() {
+                return Err(ReadError::GivenUp {
+                    topic: self.source.topic.clone(),
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+        let mut position = TopicPartitionList::new();
+        position
+            .add_partition_offset(&self.source.topic, PARTITION, offset)
+            .and_then(|()| self.consumer.assign(&position))
+            .map_err(|error| self.lost(error))
+    }
+
+    /// Waits for what comes next. Errors that pass by themselves are logged.
+    ///
+    /// # Errors
+    /// [`ReadError::Lost`].
+    pub fn next(&self, timeout: Duration) -> Result<Next<'_>, ReadError> {
+        match self.consumer.poll(timeout) {
+            None => Ok(Next::Nothing),
+            Some(Ok(message)) => Ok(Next::Record(message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Next::End),
+            Some(Err(
+                error @ (KafkaError::MessageConsumptionFatal(_)
+                | KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                )),
+            )) => Err(self.lost(error)),
+            Some(Err(error)) => {
+                tracing::warn!(topic = self.source.topic, %error, "reading");
+                Ok(Next::Nothing)
+            }
+        }
+    }
+
+    /// Reads no further until it is begun again.
+    ///
+    /// # Errors
+    /// [`ReadError::Lost`].
+    pub fn rest(&self) -> Result<(), ReadError> {
+        self.consumer.unassign().map_err(|error| self.lost(error))
+    }
+
+    fn check_partitions(&self) -> Result<(), ReadError> {
+        let topic = &self.source.topic;
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), ASK)
+            .map_err(|error| self.unanswered("the partitions", error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        match found.map_or(0, |found| found.partitions().len()) {
+            1 => Ok(()),
+            0 => Err(ReadError::Missing {
+                topic: topic.clone(),
+            }),
+            partitions => Err(ReadError::Partitions {
+                topic: topic.clone(),
+                partitions,
+            }),
+        }
+    }
+
+    fn end(&self, of: &BaseConsumer<Logged>, what: &'static str) -> Result<i64, ReadError> {
+        let watermarks = of.fetch_watermarks(&self.source.topic, PARTITION, ASK);
+        let (_, end) = watermarks.map_err(|error| self.unanswered(what, error))?;
+        Ok(end)
+    }
+
+    fn unanswered(&self, what: &'static str, error: KafkaError) -> ReadError {
+        ReadError::Ask {
+            topic: self.source.topic.clone(),
+            what,
+            error,
+        }
+    }
+
+    fn lost(&self, error: KafkaError) -> ReadError {
+        ReadError::Lost {
+            topic: self.source.topic.clone(),
+            error,
+        }
+    }
+}
