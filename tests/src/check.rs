@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::ledger::{Ledger, Poison};
 use crate::oracle;
-use crate::rows::{self, Rows};
+use crate::rows::Rows;
 use crate::topics::Seen;
 
 /// All that there is to see once it is quiet.
@@ -45,15 +45,17 @@ pub fn problems(ledger: &Ledger, evidence: &Evidence) -> Vec<String> {
     dead_letters(ledger, evidence, &places, &mut found);
     observed(evidence, &mut found);
     if let Some(rows) = &evidence.rows {
-        let expected = evidence.matches.iter().map(rows::by_event);
-        table("matches", expected.collect(), &rows.by_event, &mut found);
-        let expected = evidence.matches.iter().map(rows::by_customer).collect();
-        table(
-            "matches_by_customer",
-            expected,
-            &rows.by_customer,
-            &mut found,
-        );
+        found.0.extend(recorded(&evidence.matches, rows));
+    }
+    found.0
+}
+
+/// What is wrong with the rows of these matches.
+pub fn recorded(matches: &[Seen], rows: &Rows) -> Vec<String> {
+    let mut found = Problems::default();
+    let expected = Rows::of(matches);
+    for ((name, rows), (_, expected)) in rows.tables().into_iter().zip(expected.tables()) {
+        table(name, expected, rows, &mut found);
     }
     found.0
 }
@@ -344,16 +346,15 @@ fn observed(evidence: &Evidence, found: &mut Problems) {
 }
 
 /// A table holds one row for each match, and each column is what the match says.
-fn table(name: &str, expected: Vec<Value>, rows: &[Value], found: &mut Problems) {
+fn table(name: &str, expected: &[Value], rows: &[Value], found: &mut Problems) {
     let pair = |row: &Value| -> Pair {
         let text = |column: &str| row[column].as_str().unwrap_or_default().to_owned();
         (text("event_id"), text("campaign_id"))
     };
-    let mut expected: HashMap<Pair, Value> =
-        expected.into_iter().map(|row| (pair(&row), row)).collect();
+    let mut expected: HashMap<Pair, &Value> = expected.iter().map(|row| (pair(row), row)).collect();
     for row in rows {
         match expected.remove(&pair(row)) {
-            Some(expected) => found.differ(&format!("a row of {name}"), row, &expected),
+            Some(expected) => found.differ(&format!("a row of {name}"), &row, &expected),
             None => found.add(format!("{name} holds a row too many: {row}")),
         }
     }

@@ -1,8 +1,8 @@
-//! The database from outside: all rows of both tables.
+//! The database from outside: all rows of the three tables.
 
 use futures::TryStreamExt as _;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
@@ -16,10 +16,32 @@ pub struct Rows {
     pub by_event: Vec<Value>,
     /// Of `matches_by_customer`.
     pub by_customer: Vec<Value>,
+    /// Of `matches_by_campaign`.
+    pub by_campaign: Vec<Value>,
+}
+
+impl Rows {
+    /// The rows that these matches ought to have.
+    pub fn of(matches: &[Seen]) -> Self {
+        Self {
+            by_event: matches.iter().map(by_event).collect(),
+            by_customer: matches.iter().map(by_customer).collect(),
+            by_campaign: matches.iter().map(by_campaign).collect(),
+        }
+    }
+
+    /// The tables with their names.
+    pub fn tables(&self) -> [(&'static str, &[Value]); 3] {
+        [
+            ("matches", &self.by_event),
+            ("matches_by_customer", &self.by_customer),
+            ("matches_by_campaign", &self.by_campaign),
+        ]
+    }
 }
 
 /// The row that a match ought to have in `matches`.
-pub fn by_event(record: &Seen) -> Value {
+fn by_event(record: &Seen) -> Value {
     let json = record.json();
     let time = |value: &Value| {
         let time = value
@@ -46,17 +68,33 @@ pub fn by_event(record: &Seen) -> Value {
     })
 }
 
-/// The row that a match ought to have in `matches_by_customer`: the same and its month.
-pub fn by_customer(record: &Seen) -> Value {
+/// The same and the month in which the event was done.
+fn by_customer(record: &Seen) -> Value {
     let mut row = by_event(record);
-    let millis = row["occurred_at"].as_i64().unwrap_or_default();
-    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
-    let date = time.to_zoned(TimeZone::UTC).date();
-    row["bucket"] = json!(format!("{:04}-{:02}", date.year(), date.month()));
+    row["bucket"] = json!(time(&row).strftime("%Y-%m").to_string());
     row
 }
 
-/// Reads both tables of a keyspace whole.
+/// The same, the hour in which the event was done, and the shard: 32 bits of FNV-1a of the event's id,
+/// modulo 16.
+fn by_campaign(record: &Seen) -> Value {
+    let mut row = by_event(record);
+    row["bucket"] = json!(time(&row).strftime("%Y-%m-%dT%H").to_string());
+    let mut hash: u64 = 0x811c_9dc5;
+    for byte in row["event_id"].as_str().unwrap_or_default().bytes() {
+        hash = (hash ^ u64::from(byte)) * 0x0100_0193 % (1 << 32);
+    }
+    row["shard"] = json!(hash % 16);
+    row
+}
+
+fn time(row: &Value) -> Zoned {
+    let millis = row["occurred_at"].as_i64().unwrap_or_default();
+    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
+    time.to_zoned(TimeZone::UTC)
+}
+
+/// Reads the tables of a keyspace whole.
 pub fn read_all(nodes: &str, keyspace: &str) -> Rows {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,6 +106,7 @@ pub fn read_all(nodes: &str, keyspace: &str) -> Rows {
         Rows {
             by_event: read(&session, &format!("{keyspace}.matches")).await,
             by_customer: read(&session, &format!("{keyspace}.matches_by_customer")).await,
+            by_campaign: read(&session, &format!("{keyspace}.matches_by_campaign")).await,
         }
     })
 }
@@ -112,7 +151,8 @@ mod tests {
         let record = Seen {
             value: Some(
                 json!({
-                    "match_id": "e:c", "event_id": "e", "campaign_id": "c", "campaign_version": 2,
+                    "match_id": "foobar:c", "event_id": "foobar", "campaign_id": "c",
+                    "campaign_version": 2,
                     "campaigns_offset": 7, "customer_id": "ada", "event_type": "purchase",
                     "occurred_at": "2026-10-31T23:30:00.0019-01:00",
                     "matched_at": "2026-11-01T00:30:01.002Z",
@@ -125,13 +165,15 @@ mod tests {
             headers: vec![("correlation-id".into(), Some(b"r-1".to_vec()))],
             ..Seen::default()
         };
-        let written = r#"{"customer_id": "ada", "bucket": "2026-11",
-            "occurred_at": "2026-11-01 00:30:00.001Z", "event_id": "e", "campaign_id": "c",
-            "match_id": "e:c", "campaign_version": 2, "campaigns_offset": 7,
+        let written = r#"{"customer_id": "ada", "bucket": "2026-11-01T00", "shard": 8,
+            "occurred_at": "2026-11-01 00:30:00.001Z", "event_id": "foobar", "campaign_id": "c",
+            "match_id": "foobar:c", "campaign_version": 2, "campaigns_offset": 7,
             "event_type": "purchase", "matched_at": "2026-11-01 00:30:01.002Z",
             "reward": "{\"amount\":\"1.5\",\"kind\":\"credit\"}", "source_topic": "events",
             "source_partition": 3, "source_offset": 9, "traceparent": null,
             "correlation_id": "r-1"}"#;
-        assert_eq!(normal(written), by_customer(&record));
+        // FNV-1a of foobar is bf9cf968 in its authors' list.
+        assert_eq!(normal(written), by_campaign(&record));
+        assert_eq!(by_customer(&record)["bucket"], "2026-11");
     }
 }

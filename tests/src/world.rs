@@ -13,7 +13,7 @@ use crate::observer::Observer;
 use crate::oracle::{self, Shopping};
 use crate::process::Process;
 use crate::rows::{self, Rows};
-use crate::topics::{Kafka, Written};
+use crate::topics::{Kafka, Seen, Written};
 use crate::wait;
 
 /// Partitions of the events.
@@ -307,7 +307,10 @@ impl World {
             campaigns: self.kafka.read_all(&self.topic("campaigns")),
             observed: self.observer.wait_for(matches.len()),
             dead_letters: self.kafka.read_all(&self.topic("dead-letters")),
-            rows: self.cassandra.as_ref().map(|nodes| self.rows(nodes)),
+            rows: self
+                .cassandra
+                .as_ref()
+                .map(|nodes| self.rows(nodes, &matches)),
             matches,
         };
         let ledger = self.ledger();
@@ -324,29 +327,17 @@ impl World {
         );
     }
 
-    /// The rows, once the recorder has come to the end of the matches.
-    fn rows(&self, nodes: &str) -> Rows {
-        self.wait_recorded();
-        rows::read_all(nodes, &self.name)
-    }
-
-    /// Waits until the recorder has come to the end of the matches.
-    pub fn wait_recorded(&self) {
-        let topic = self.topic("matches");
-        let mut ends = vec![0; usize::try_from(PARTITIONS).expect("a small number")];
-        for record in self.kafka.read_all(&topic) {
-            let partition = usize::try_from(record.partition).expect("a partition");
-            ends[partition] = record.offset + 1;
+    /// The rows, once they are those of the matches, or as they are after a minute and a half: that is
+    /// longer than an outage can hold up the recorder once it is over.
+    fn rows(&self, nodes: &str, matches: &[Seen]) -> Rows {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let rows = rows::read_all(nodes, &self.name);
+            if check::recorded(matches, &rows).is_empty() || Instant::now() > deadline {
+                return rows;
+            }
+            std::thread::sleep(Duration::from_millis(200));
         }
-        let group = format!("{}-recorder", self.name);
-        wait::until("all matches to be recorded", PATIENCE, || {
-            let committed = self.kafka.committed(&group, &topic, PARTITIONS)?;
-            let all = committed
-                .iter()
-                .zip(&ends)
-                .all(|(committed, end)| committed >= end);
-            all.then_some(())
-        });
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

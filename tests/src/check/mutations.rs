@@ -83,10 +83,7 @@ fn evidence_of(ledger: &Ledger) -> Evidence {
     }
     Evidence {
         events_topic: "events".into(),
-        rows: Some(Rows {
-            by_event: matches.iter().map(rows::by_event).collect(),
-            by_customer: matches.iter().map(rows::by_customer).collect(),
-        }),
+        rows: Some(Rows::of(&matches)),
         observed: matches.clone(),
         events,
         campaigns,
@@ -285,6 +282,11 @@ fn a_doubled_missing_surplus_or_changed_row_is_found() {
             "a row with another column",
             |e| rows(e).by_event[0]["source_offset"] = 99.into(),
             "a row of matches",
+        ),
+        (
+            "a row of the campaign in another shard",
+            |e| rows(e).by_campaign[0]["shard"] = 99.into(),
+            "a row of matches_by_campaign",
         ),
         (
             "a row of the customer in another month",

@@ -8,7 +8,7 @@ use tests::world::World;
 #[test]
 fn a_broker_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() {
     let mut kafka = Server::kafka();
-    let world = World::new(kafka.address(), None);
+    let world = World::new(kafka.address(), Some(Server::shared_cassandra().address()));
     let matchers = [world.matcher("a"), world.matcher("b")];
     world.under_load(500, || {
         for _ in 0..3 {
@@ -27,7 +27,7 @@ fn a_broker_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() {
 #[test]
 fn a_broker_that_stands_still_for_longer_than_a_transaction_may_take_loses_nothing() {
     let kafka = Server::kafka();
-    let world = World::new(kafka.address(), None);
+    let world = World::new(kafka.address(), Some(Server::shared_cassandra().address()));
     let matchers = [world.matcher("a"), world.matcher("b")];
     world.under_load(300, || {
         world.wait_progress(300);

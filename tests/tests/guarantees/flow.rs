@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 use tests::ledger::Poison;
-use tests::servers::Server;
 use tests::topics::Written;
-use tests::world::{PARTITIONS, World};
+use tests::world::PARTITIONS;
 
-use super::world;
+use super::{world, world_with};
 
 #[test]
 fn campaigns_and_events_in_matches_out() {
@@ -132,7 +131,7 @@ fn a_dead_letter_that_its_topic_does_not_take_goes_without_its_value_and_says_so
             &bytes("1048588"),
         );
     };
-    let world = World::with_topics(Server::shared_kafka().address(), None, make);
+    let world = world_with(make);
     let matcher = world.matcher("a");
     let mut event = purchase();
     // Numbers that no compression makes small enough.

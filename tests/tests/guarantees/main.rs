@@ -4,17 +4,25 @@
 
 mod broker;
 mod campaigns;
+mod database;
 mod flow;
 mod matchers;
 mod members;
 mod zombies;
 
 use tests::servers::Server;
+use tests::topics::Kafka;
 use tests::world::World;
 
 /// An installation on the servers that the tests share.
 fn world() -> World {
-    World::new(Server::shared_kafka().address(), None)
+    world_with(|_, _| {})
+}
+
+/// The same, with some of its topics made first; see [`World::with_topics`].
+fn world_with(make: impl FnOnce(&Kafka, &str)) -> World {
+    let database = Server::shared_cassandra().address();
+    World::with_topics(Server::shared_kafka().address(), Some(database), make)
 }
 
 /// Settings under which a batch stays open for so long that whatever happens, happens within one.
