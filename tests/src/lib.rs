@@ -11,6 +11,7 @@ pub mod wait;
 pub mod observer;
 pub mod process;
 pub mod rows;
+pub mod standalone;
 pub mod topics;
 
 pub mod check;

@@ -263,6 +263,19 @@ impl Kafka {
         Some(found.members().len())
     }
 
+    /// Whether a consumer group has shared its partitions out and is at rest.
+    pub fn is_at_rest(&self, group: &str) -> bool {
+        let groups = self
+            .committed
+            .fetch_group_list(Some(group), Duration::from_secs(2));
+        groups.is_ok_and(|groups| {
+            groups
+                .groups()
+                .iter()
+                .any(|found| found.state() == "Stable")
+        })
+    }
+
     /// How far each partition goes; nothing while the broker does not answer.
     pub fn ends(&self, topic: &str, partitions: i32) -> Option<Vec<End>> {
         let ask = |consumer: &BaseConsumer, partition| {

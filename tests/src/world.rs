@@ -233,6 +233,14 @@ impl World {
         });
     }
 
+    /// The same, and until all of them know their partitions: who ends before that is waited for.
+    pub fn wait_settled(&self, members: usize) {
+        wait::until("the group of the matchers to settle", PATIENCE, || {
+            let there = self.kafka.members(&self.name) == Some(members);
+            (there && self.kafka.is_at_rest(&self.name)).then_some(())
+        });
+    }
+
     /// Waits until a transaction has just begun: one on the matches has ended and another is open.
     pub fn wait_new_transaction(&self) {
         let topic = self.topic("matches");
@@ -325,6 +333,24 @@ impl World {
             ledger.poison().len(),
             evidence.matches.len(),
         );
+    }
+
+    /// Waits until all committed matches have their rows.
+    pub fn wait_recorded(&self) {
+        self.wait_quiet();
+        wait::until("all rows", PATIENCE, || {
+            (self.missing_rows() == 0).then_some(())
+        });
+    }
+
+    /// How many rows, or columns of rows, are not as the committed matches say.
+    pub fn missing_rows(&self) -> usize {
+        let nodes = self
+            .cassandra
+            .as_ref()
+            .expect("an installation with a database");
+        let matches = self.kafka.read_all(&self.topic("matches"));
+        check::recorded(&matches, &rows::read_all(nodes, &self.name)).len()
     }
 
     /// The rows, once they are those of the matches, or as they are after a minute and a half: that is

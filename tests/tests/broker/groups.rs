@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use tests::wait;
 
 use crate::clients::{Clients, PATIENCE};
@@ -148,14 +148,17 @@ impl ConsumerContext for Watched {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance {
             let mut revoked = self.revoked.lock().expect("nobody panics here");
-            revoked.extend(
-                partitions
-                    .elements()
-                    .iter()
-                    .map(|element| element.partition()),
-            );
+            revoked.extend(numbers(partitions));
         }
     }
+}
+
+fn numbers(partitions: &TopicPartitionList) -> BTreeSet<i32> {
+    let elements = partitions.elements();
+    elements
+        .iter()
+        .map(TopicPartitionListElem::partition)
+        .collect()
 }
 
 pub(crate) fn cooperative_rebalance(clients: &Clients) {
@@ -169,14 +172,8 @@ pub(crate) fn cooperative_rebalance(clients: &Clients) {
         consumer.subscribe(&[&topic]).expect("a topic");
         consumer
     };
-    let partitions = |consumer: &BaseConsumer<Watched>| -> BTreeSet<i32> {
-        let assignment = consumer.assignment().expect("an assignment");
-        assignment
-            .elements()
-            .iter()
-            .map(|element| element.partition())
-            .collect()
-    };
+    let partitions =
+        |consumer: &BaseConsumer<Watched>| numbers(&consumer.assignment().expect("an assignment"));
     let first = member();
     wait_assigned(&first, 4);
     let second = member();

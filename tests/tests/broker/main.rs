@@ -1,8 +1,11 @@
 //! What the product relies on at a broker, as one table of checks that runs on a real Kafka and on the
 //! embedded broker, so that the two cannot drift. With librdkafka, as the product.
+//!
+//! What is known to differ is in [`crash`].
 
 mod clients;
 
+mod crash;
 mod groups;
 mod records;
 mod topics;

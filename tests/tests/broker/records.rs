@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::message::{Header, Headers as _, Message as _};
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -52,7 +52,7 @@ pub(crate) fn bytes_as_they_are(clients: &Clients) {
         record.key = *key;
         record.payload = *value;
         for &(key, value) in headers {
-            let so_far = record.headers.take().unwrap_or_else(OwnedHeaders::new);
+            let so_far = record.headers.take().unwrap_or_default();
             record.headers = Some(so_far.insert(Header { key, value }));
         }
         assert!(producer.send_record(record).is_ok());

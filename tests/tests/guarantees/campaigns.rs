@@ -50,7 +50,8 @@ fn a_deleted_campaign_is_silent_and_a_matcher_that_comes_later_does_not_know_it(
     world.settle(&[&first]);
     world.produce(500);
     let second = world.matcher("b");
-    world.wait_quiet();
+    // Two workers each.
+    world.wait_settled(4);
     assert!(first.terminate().0.success());
     world.produce(500);
     world.check();
