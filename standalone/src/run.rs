@@ -30,27 +30,22 @@ const DATABASE_START: Duration = Duration::from_mins(1);
 /// Something cannot be started: an address is taken, the data directory is locked, the broker cannot
 /// be reached.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = Matches::default();
-    let running = Running::begin("standalone", &arguments.program, store.routes()).await?;
+    let kept = Matches::default();
+    let running = Running::begin("standalone", &arguments.program, kept.routes()).await?;
     // Not ready before the parts are there to say so themselves.
     let starting = running.health.component("start");
     let place = Place::find(&arguments)?;
     let mut kafka = arguments.kafka_settings.clone();
     kafka.bootstrap_servers.clone_from(&place.bootstrap_servers);
 
-    let topics = &arguments.topics;
-    let plan = place.plan(topics, arguments.partitions);
-    topics::create_missing(&kafka, &plan).await?;
-    let producer: FutureProducer<Logged> = kafka.producer().create_with_context(Logged)?;
-    if arguments.writes_samples() {
-        campaigns::write_samples(&kafka, &topics.campaigns_topic, &producer).await?;
-    }
-    if !arguments.scylla.nodes.is_empty() {
-        store::migrate(&arguments.scylla, 1, DATABASE_START).await?;
-    }
+    let (health, shutdown) = (&running.health, &running.shutdown);
+    let producer = tokio::select! {
+        () = shutdown.requested() => return running.end().await,
+        prepared = prepare(&arguments, &kafka, &place) => prepared?,
+    };
 
     say_where(&arguments, &kafka, running.address())?;
-    let (health, shutdown) = (&running.health, &running.shutdown);
+    let topics = &arguments.topics;
     let mut workers = arguments.matcher.clone();
     workers.instance = workers.instance.or(place.instance.clone());
     let settings = Settings {
@@ -65,7 +60,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shown = show_matches(
         kafka,
         topics.matches_topic.clone(),
-        store,
+        kept,
         health.component("matches"),
         shutdown.clone(),
     );
@@ -85,6 +80,24 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let code = running.end().await?;
     tokio::task::spawn_blocking(move || drop(place)).await?;
     Ok(code)
+}
+
+/// Makes what is missing of topics, sample campaigns and tables. Returns a producer of events.
+async fn prepare(
+    arguments: &Arguments,
+    kafka: &KafkaSettings,
+    place: &Place,
+) -> anyhow::Result<FutureProducer<Logged>> {
+    let topics = &arguments.topics;
+    topics::create_missing(kafka, &place.plan(topics, arguments.partitions)).await?;
+    let producer = kafka.producer().create_with_context(Logged)?;
+    if arguments.writes_samples() {
+        campaigns::write_samples(kafka, &topics.campaigns_topic, &producer).await?;
+    }
+    if !arguments.scylla.nodes.is_empty() {
+        store::migrate(&arguments.scylla, 1, DATABASE_START).await?;
+    }
+    Ok(producer)
 }
 
 /// Keeps the matches and prints those that are new. Whoever pipes the output and stops reading it ends
