@@ -37,6 +37,10 @@ pub use self::pace::Pace;
 /// How long an idle worker waits for an event before it looks after everything else.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// Events between two looks at the clock, at rebalances and at a shutdown. The looks cost a tenth of
+/// what an event costs; even at 1 ms an event a batch is committed only 32 ms late.
+const STRIDE: usize = 32;
+
 /// So many rebuilds within [`REBUILD_WINDOW`] and the process had better exit and be restarted.
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_mins(10);
@@ -203,23 +207,42 @@ impl Worker {
             } else {
                 wait.min(IDLE / 10)
             };
-            supply = match group.poll(wait) {
-                None => Supply::Dry,
-                Some(Ok(message)) => {
-                    state = State::Batch(self.take(state, &message)?);
-                    Supply::Flowing
-                }
-                Some(Err(error)) => {
-                    group::tolerate(error)?;
-                    Supply::Dry
-                }
-            };
+            (state, supply) = self.draw(&group, state, wait)?;
         }
         // Finished work is kept; if it cannot be, it is done again by whoever comes next.
         let idle = self.commit(&mut group, state)?;
         drop(group);
         drop(idle);
         Ok(())
+    }
+
+    /// Takes events, for the first of which it waits: up to [`STRIDE`] of them, or until the batch is
+    /// full, there is none, or a rebalance was noted.
+    fn draw(
+        &mut self,
+        group: &Group,
+        mut state: State,
+        mut wait: Duration,
+    ) -> Result<(State, Supply), Rebuild> {
+        for _ in 0..STRIDE {
+            match group.poll(wait) {
+                None => return Ok((state, Supply::Dry)),
+                Some(Ok(message)) => {
+                    let batch = self.take(state, &message)?;
+                    let is_full = self.settings.pace.is_full(batch.load);
+                    state = State::Batch(batch);
+                    if is_full {
+                        break;
+                    }
+                }
+                Some(Err(error)) => {
+                    group::tolerate(error)?;
+                    return Ok((state, Supply::Dry));
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        Ok((state, Supply::Flowing))
     }
 
     /// Processes one event within the batch, which begins with it if there is none.

@@ -50,11 +50,15 @@ pub enum Next {
 }
 
 impl Pace {
+    /// Whether the batch takes no further event.
+    pub fn is_full(&self, load: Load) -> bool {
+        load.events >= self.max_events || load.output_bytes >= self.max_output_bytes
+    }
+
     /// What to do at `now` with a batch of that load, the last commit having ended at `last_commit`.
     pub fn next(&self, load: Load, supply: Supply, last_commit: Instant, now: Instant) -> Next {
         let due = load.begun + self.commit_interval;
-        let full = load.events >= self.max_events || load.output_bytes >= self.max_output_bytes;
-        if full || now >= due {
+        if self.is_full(load) || now >= due {
             return Next::Commit;
         }
         if supply == Supply::Flowing {
