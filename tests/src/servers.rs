@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tempfile::TempDir;
+
 /// A server of this test run, under a name of its own. Ends and forgets its data when it is dropped,
 /// or when the test's process ends.
 #[derive(Debug)]
@@ -60,6 +62,27 @@ impl Server {
         script(&["kill", &self.name]);
     }
 
+    /// What a Cassandra has written to its log so far, as it may be found on the disk after a loss of
+    /// power: it forces its log to the disk every 10 s (`commitlog_sync_period`).
+    pub fn disk(&self) -> Disk {
+        let copy = TempDir::new().expect("a folder");
+        copy_files(&self.commit_log(), copy.path());
+        Disk(copy)
+    }
+
+    /// Kills it as a loss of power would: of its log there is what was on the disk.
+    pub fn lose_power(&self, disk: &Disk) {
+        self.kill();
+        let log = self.commit_log();
+        std::fs::remove_dir_all(&log).expect("the log can be removed");
+        std::fs::create_dir(&log).expect("a folder");
+        copy_files(disk.0.path(), &log);
+    }
+
+    fn commit_log(&self) -> PathBuf {
+        home().join(&self.name).join("data/commitlog")
+    }
+
     /// Stops it from running, as a machine that is out of breath: it keeps its connections and answers
     /// nobody, until [`Server::resume`].
     pub fn pause(&self) {
@@ -89,6 +112,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         script(&["remove", &self.name]);
+    }
+}
+
+/// See [`Server::disk`].
+pub struct Disk(TempDir);
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a file has a name");
+        std::fs::copy(&path, to.join(name)).expect("a file can be copied");
     }
 }
 
