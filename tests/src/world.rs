@@ -1,6 +1,8 @@
 //! One installation of the product for one test: topics, tables and programs of its own on servers
 //! that may be shared.
 
+mod progress;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,8 +14,7 @@ use crate::ledger::{Ledger, Poison, State};
 use crate::observer::Observer;
 use crate::oracle::{self, Shopping};
 use crate::process::Process;
-use crate::rows::{self, Rows};
-use crate::topics::{Kafka, Seen, Written};
+use crate::topics::{Kafka, Written};
 use crate::wait;
 
 /// Partitions of the events.
@@ -203,107 +204,6 @@ impl World {
         })
     }
 
-    /// How many events the matchers have committed; nothing while the broker does not say.
-    pub fn committed(&self) -> Option<i64> {
-        let topic = self.topic("events");
-        let committed = self.kafka.committed(&self.name, &topic, PARTITIONS)?;
-        Some(committed.iter().sum())
-    }
-
-    /// Waits until the matchers have committed so many more events.
-    pub fn wait_progress(&self, events: i64) {
-        let before = wait::until("committed offsets", PATIENCE, || self.committed());
-        wait::until("progress", PATIENCE, || {
-            self.committed().filter(|now| *now >= before + events)
-        });
-    }
-
-    /// Waits until a matcher reads so many partitions at least.
-    pub fn wait_assigned(&self, matcher: &Process, partitions: i32) {
-        wait::until("partitions to be assigned", PATIENCE, || {
-            let assigned = matcher.metric("matcher_assigned_partitions")?;
-            (assigned >= f64::from(partitions)).then_some(())
-        });
-    }
-
-    /// Waits until the group of the matchers has so many members; each worker is one.
-    pub fn wait_members(&self, members: usize) {
-        wait::until("the members of the group", PATIENCE, || {
-            (self.kafka.members(&self.name)? == members).then_some(())
-        });
-    }
-
-    /// The same, and until all of them know their partitions: who ends before that is waited for.
-    pub fn wait_settled(&self, members: usize) {
-        wait::until("the group of the matchers to settle", PATIENCE, || {
-            let there = self.kafka.members(&self.name) == Some(members);
-            (there && self.kafka.is_at_rest(&self.name)).then_some(())
-        });
-    }
-
-    /// Waits until a transaction has just begun: one on the matches has ended and another is open.
-    pub fn wait_new_transaction(&self) {
-        let topic = self.topic("matches");
-        let stable = || -> Option<i64> {
-            let ends = self.kafka.ends(&topic, PARTITIONS)?;
-            Some(ends.iter().map(|end| end.stable).sum())
-        };
-        let before = wait::until("the end of the matches", PATIENCE, stable);
-        wait::until("the end of a transaction", PATIENCE, || {
-            stable().filter(|now| *now > before)
-        });
-        self.wait_open_transaction();
-    }
-
-    /// Waits until a transaction is open on the matches, with records in it that the broker has.
-    pub fn wait_open_transaction(&self) {
-        wait::until("an open transaction", PATIENCE, || {
-            self.has_open_transaction().filter(|open| *open)
-        });
-    }
-
-    /// Waits until readers of committed matches have got beyond everything that is there now: whatever
-    /// was open is ended.
-    pub fn wait_stable(&self) {
-        let topic = self.topic("matches");
-        let ends = || self.kafka.ends(&topic, PARTITIONS);
-        let now = wait::until("the end of the matches", PATIENCE, ends);
-        wait::until("the end of open transactions", PATIENCE, || {
-            let beyond = ends()?
-                .iter()
-                .zip(&now)
-                .all(|(end, now)| end.stable >= now.high);
-            beyond.then_some(())
-        });
-    }
-
-    /// Whether there is one now; nothing while the broker does not say.
-    pub fn has_open_transaction(&self) -> Option<bool> {
-        let ends = self.kafka.ends(&self.topic("matches"), PARTITIONS)?;
-        Some(ends.iter().any(|end| end.stable < end.high))
-    }
-
-    /// Waits until every event is acknowledged and committed, and no transaction is open.
-    pub fn wait_quiet(&self) {
-        self.kafka.flush();
-        let topic = self.topic("events");
-        wait::until("all events to be committed", PATIENCE, || {
-            let committed = self.kafka.committed(&self.name, &topic, PARTITIONS)?;
-            let ends = self.kafka.ends(&topic, PARTITIONS)?;
-            committed
-                .iter()
-                .zip(ends)
-                .all(|(committed, end)| *committed == end.high)
-                .then_some(())
-        });
-        for topic in [self.topic("matches"), self.topic("dead-letters")] {
-            wait::until("all transactions to be ended", PATIENCE, || {
-                let ends = self.kafka.ends(&topic, PARTITIONS)?;
-                ends.iter().all(|end| end.stable == end.high).then_some(())
-            });
-        }
-    }
-
     /// Waits until all is quiet, and checks that the matches that the oracle expects are those that are
     /// committed, those that were seen on the way and those that are recorded, each exactly once.
     pub fn check(&self) {
@@ -333,37 +233,6 @@ impl World {
             ledger.poison().len(),
             evidence.matches.len(),
         );
-    }
-
-    /// Waits until all committed matches have their rows.
-    pub fn wait_recorded(&self) {
-        self.wait_quiet();
-        wait::until("all rows", PATIENCE, || {
-            (self.missing_rows() == 0).then_some(())
-        });
-    }
-
-    /// How many rows, or columns of rows, are not as the committed matches say.
-    pub fn missing_rows(&self) -> usize {
-        let nodes = self
-            .cassandra
-            .as_ref()
-            .expect("an installation with a database");
-        let matches = self.kafka.read_all(&self.topic("matches"));
-        check::recorded(&matches, &rows::read_all(nodes, &self.name)).len()
-    }
-
-    /// The rows, once they are those of the matches, or as they are after a minute and a half: that is
-    /// longer than an outage can hold up the recorder once it is over.
-    fn rows(&self, nodes: &str, matches: &[Seen]) -> Rows {
-        let deadline = Instant::now() + Duration::from_secs(90);
-        loop {
-            let rows = rows::read_all(nodes, &self.name);
-            if check::recorded(matches, &rows).is_empty() || Instant::now() > deadline {
-                return rows;
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
