@@ -13,15 +13,23 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
+// broker is a running cluster and what tidies it up.
+type broker struct {
+	cluster *kfake.Cluster
+	ended   chan struct{}
+	tidy    sync.WaitGroup
+}
+
 var (
-	mutex    sync.Mutex
-	next     C.int
-	clusters = map[C.int]*kfake.Cluster{}
+	mutex   sync.Mutex
+	next    C.int
+	brokers = map[C.int]*broker{}
 )
 
 // kfake_start starts a broker on 127.0.0.1 and returns its handle, or -1 with the reason as a C string
@@ -30,7 +38,8 @@ var (
 //
 //export kfake_start
 func kfake_start(port *C.int, directory *C.char, cleanerMillis C.int, message *C.char, capacity C.size_t) C.int {
-	cluster, bound, err := start(int(*port), C.GoString(directory), int(cleanerMillis))
+	every := time.Duration(cleanerMillis) * time.Millisecond
+	started, bound, err := start(int(*port), C.GoString(directory), every)
 	if err != nil {
 		write(err.Error(), message, capacity)
 		return -1
@@ -40,7 +49,7 @@ func kfake_start(port *C.int, directory *C.char, cleanerMillis C.int, message *C
 	defer mutex.Unlock()
 	handle := next
 	next++
-	clusters[handle] = cluster
+	brokers[handle] = started
 	return handle
 }
 
@@ -50,21 +59,21 @@ func kfake_start(port *C.int, directory *C.char, cleanerMillis C.int, message *C
 //export kfake_stop
 func kfake_stop(handle C.int) {
 	mutex.Lock()
-	cluster := clusters[handle]
-	delete(clusters, handle)
+	running := brokers[handle]
+	delete(brokers, handle)
 	mutex.Unlock()
-	if cluster != nil {
-		cluster.Close()
+	if running != nil {
+		// A cluster that is closed answers no call, so nothing may be on its way.
+		close(running.ended)
+		running.tidy.Wait()
+		running.cluster.Close()
 	}
 }
 
-func start(port int, directory string, cleanerMillis int) (*kfake.Cluster, int, error) {
+func start(port int, directory string, cleanerInterval time.Duration) (*broker, int, error) {
 	options := []kfake.Opt{
 		kfake.ClusterID("campaign-manager-standalone"),
 		kfake.Ports(port),
-		kfake.BrokerConfigs(map[string]string{
-			"log.cleaner.backoff.ms": strconv.Itoa(cleanerMillis),
-		}),
 		// What it cannot write to disk, such as when that is full, it says nowhere else.
 		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelError)),
 	}
@@ -80,7 +89,24 @@ func start(port int, directory string, cleanerMillis int) (*kfake.Cluster, int, 
 		cluster.Close()
 		return nil, 0, err
 	}
-	return cluster, bound, nil
+	started := &broker{cluster: cluster, ended: make(chan struct{})}
+	started.tidy.Go(func() { started.compact(cleanerInterval) })
+	return started, bound, nil
+}
+
+// compact compacts topics and cuts them to their retention, now and then. The cluster has a clock of its
+// own for that, but it stands still after data were reopened, until some topic is made or changed.
+func (b *broker) compact(every time.Duration) {
+	clock := time.NewTicker(every)
+	defer clock.Stop()
+	for {
+		select {
+		case <-b.ended:
+			return
+		case <-clock.C:
+			b.cluster.Compact()
+		}
+	}
 }
 
 func boundPort(cluster *kfake.Cluster) (int, error) {

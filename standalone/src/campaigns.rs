@@ -11,7 +11,7 @@ use service::kafka::Logged;
 use service::settings::KafkaSettings;
 
 use crate::samples;
-use crate::topic::TopicReader;
+use crate::topic::{Start, TopicReader};
 
 /// Longest time to read the campaigns, and to write one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ pub async fn write_samples(
 /// The campaigns of the topic in their last versions, by id. A broken one is no campaign.
 fn read(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<BTreeMap<String, Campaign>> {
     let mut campaigns = BTreeMap::new();
-    let mut reader = TopicReader::begin(kafka, topic)?;
+    let mut reader = TopicReader::begin(kafka, topic, Start::Beginning)?;
     reader
         .to_end(PATIENCE, |message| {
             let id = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();

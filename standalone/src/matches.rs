@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use service::Shutdown;
 use service::settings::KafkaSettings;
 
-use crate::topic::TopicReader;
+use crate::topic::{Start, TopicReader};
 
 /// Most matches kept; the oldest go first. At about 1 KB each.
-const KEPT: usize = 20_000;
+const KEPT: u16 = 20_000;
 
 /// Most matches on a page, and how many if nothing was said.
 const LONGEST_PAGE: usize = 10_000;
@@ -64,7 +64,7 @@ impl Matches {
             return;
         }
         kept.in_order.push_back(id);
-        if kept.in_order.len() > KEPT
+        if kept.in_order.len() > usize::from(KEPT)
             && let Some(oldest) = kept.in_order.pop_front()
         {
             kept.by_id.remove(&oldest);
@@ -117,8 +117,8 @@ pub enum Seen<'a> {
     New(&'a Match<'static>),
 }
 
-/// Reads the committed matches of a topic from the first to the last and on until shutdown, keeps them
-/// and tells of them. Blocks its thread.
+/// Reads the newest of the committed matches and on until shutdown, keeps them and tells of them. Blocks
+/// its thread.
 ///
 /// # Errors
 /// The topic cannot be read, or `tell` failed.
@@ -129,7 +129,7 @@ pub fn follow(
     shutdown: &Shutdown,
     mut tell: impl FnMut(Seen<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut reader = TopicReader::begin(kafka, topic)?;
+    let mut reader = TopicReader::begin(kafka, topic, Start::Newest(KEPT))?;
     let mut rebuilt = false;
     while !shutdown.is_requested() {
         if !rebuilt && reader.is_at_end() {

@@ -18,8 +18,8 @@ pub struct Place {
     pub transactional_id_suffix: String,
     /// A name for this process in its consumer groups, if one is known to be stable.
     pub instance: Option<String>,
-    /// Settings of all topics that are made.
-    bounds: Vec<(&'static str, String)>,
+    /// Whether topics must be kept small.
+    is_embedded: bool,
     #[cfg(feature = "embedded-broker")]
     _broker: Option<Broker>,
 }
@@ -35,7 +35,7 @@ impl Place {
                 bootstrap_servers: address.clone(),
                 transactional_id_suffix: String::new(),
                 instance: None,
-                bounds: Vec::new(),
+                is_embedded: false,
                 #[cfg(feature = "embedded-broker")]
                 _broker: None,
             }),
@@ -54,12 +54,6 @@ impl Place {
             data_dir: Some(arguments.data_dir.clone()),
             ..BrokerSettings::default()
         })?;
-        // Opening it reads all that is there, so there had better not be much: 1.8 GB took 0.8 s and as
-        // much memory. With these it is at most 20 MiB a partition; old records go by whole segments.
-        let bounds = [
-            ("retention.bytes", 16 * 1024 * 1024),
-            ("segment.bytes", 4 * 1024 * 1024),
-        ];
         Ok(Self {
             bootstrap_servers: broker.bootstrap_servers(),
             // See `crate::broker` for why an id must not be used by two starts.
@@ -67,7 +61,7 @@ impl Place {
             // The data directory belongs to one process, so the name is stable. After a kill it takes its
             // partitions back at once instead of when the session of its predecessor is over.
             instance: Some("standalone".to_owned()),
-            bounds: bounds.map(|(name, bytes)| (name, bytes.to_string())).into(),
+            is_embedded: true,
             _broker: Some(broker),
         })
     }
@@ -82,9 +76,56 @@ impl Place {
     /// The topics as they should be made here.
     pub fn plan(&self, topics: &TopicSettings, partitions: i32) -> Vec<TopicSpec> {
         let mut plan = topics::plan(topics, partitions, REPLICATION);
-        for topic in &mut plan {
-            topic.config.extend(self.bounds.iter().cloned());
+        if self.is_embedded {
+            plan.iter_mut().for_each(bound);
         }
         plan
+    }
+}
+
+/// Opening the embedded broker reads all that is there, so there had better not be much: 1.8 GB took
+/// 0.8 s and as much memory. With these a partition came to 24 MB of files at most; old records go by
+/// whole segments.
+const RETENTION_BYTES: u32 = 16 * 1024 * 1024;
+const SEGMENT_BYTES: u32 = 4 * 1024 * 1024;
+
+/// Bounds a topic of the embedded broker, but not one that is kept for ever or compacted. The latter
+/// would lose what is old, if it did not say so.
+fn bound(topic: &mut TopicSpec) {
+    let is = |name, value| topic.config.iter().any(|(n, v)| *n == name && v == value);
+    let (for_ever, compacted) = (is("retention.ms", "-1"), is("cleanup.policy", "compact"));
+    let mut set = |name, value: String| topic.config.push((name, value));
+    set("segment.bytes", SEGMENT_BYTES.to_string());
+    if compacted {
+        set("retention.ms", "-1".to_owned());
+    } else if !for_ever {
+        set("retention.bytes", RETENTION_BYTES.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_bounded_on_the_embedded_broker_but_not_those_that_must_be_kept() {
+        let config = |given: &[(&'static str, &str)]| {
+            let config = given.iter().map(|&(name, value)| (name, value.to_owned()));
+            let mut topic = TopicSpec {
+                name: "topic".to_owned(),
+                partitions: 1,
+                replication: 1,
+                config: config.collect(),
+            };
+            bound(&mut topic);
+            let added = topic.config.split_off(given.len());
+            let names = added.iter().map(|(name, value)| format!("{name}={value}"));
+            names.collect::<Vec<_>>()
+        };
+        let segment = "segment.bytes=4194304";
+        assert_eq!(config(&[]), [segment, "retention.bytes=16777216"]);
+        assert_eq!(config(&[("retention.ms", "-1")]), [segment]);
+        let compacted = config(&[("cleanup.policy", "compact")]);
+        assert_eq!(compacted, [segment, "retention.ms=-1"]);
     }
 }

