@@ -16,7 +16,7 @@ use rdkafka::producer::{
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// Longest time that anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Makes clients of one broker, and topics that no other check uses.
 pub(crate) struct Clients {
