@@ -10,6 +10,7 @@ test: ## all tests, also those on a real Kafka and a real Cassandra, which are b
 	cargo build --workspace --all-targets
 	cargo test --workspace
 
+bench: export DEV_KAFKA_JVM ?= -Xmx2g -XX:+UseParallelGC
 bench: ## figures of speed, on a real Kafka
 	dev/fetch
 	cargo build --release --workspace --bins

@@ -1,0 +1,170 @@
+//! An installation to measure on: topics and campaigns of its own, and a matcher whose workers have
+//! shared the partitions before the measurement begins.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::groups::GroupMemberInfo;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::process::{Process, binary};
+use tests::servers::Server;
+use tests::topics::Kafka;
+use tests::wait;
+
+use crate::{Variant, shop};
+
+/// Topics with names of their own.
+pub(crate) struct Stage {
+    pub(crate) kafka: Kafka,
+    pub(crate) bootstrap: String,
+    pub(crate) broker: u32,
+    pub(crate) name: String,
+    pub(crate) partitions: i32,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Makes the topics and writes the campaigns.
+    pub(crate) fn new(broker: &Server, partitions: i32, campaigns: &[Value]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let stage = Self {
+            kafka: Kafka::new(broker.address()),
+            bootstrap: broker.address().to_owned(),
+            broker: broker.pid(),
+            name: format!("b{}_{number}", std::process::id()),
+            partitions,
+            folder: TempDir::new().expect("a folder"),
+        };
+        let made = Command::new(binary("matcher"))
+            .args(["create-topics", "--replication-factor", "1"])
+            .args(["--partitions", &partitions.to_string()])
+            .envs(stage.settings())
+            .output()
+            .expect("cargo build --release -p matcher");
+        let log = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "matcher create-topics: {log}");
+        for campaign in campaigns {
+            let id = campaign["id"].as_str().expect("a campaign has an id");
+            let topic = stage.topic("campaigns");
+            stage.kafka.send_json(&topic, id, campaign);
+        }
+        stage.kafka.flush();
+        stage
+    }
+
+    /// Name of a topic of this installation.
+    pub(crate) fn topic(&self, what: &str) -> String {
+        format!("{}-{what}", self.name)
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let topics = [
+            ("EVENTS_TOPIC", "events"),
+            ("CAMPAIGNS_TOPIC", "campaigns"),
+            ("CAMPAIGN_CHANGES_TOPIC", "campaign-changes"),
+            ("MATCHES_TOPIC", "matches"),
+            ("CLAIMS_TOPIC", "claims"),
+            ("CUSTOMER_STATE_TOPIC", "customer-state"),
+            ("DEAD_LETTERS_TOPIC", "dead-letters"),
+        ];
+        let others = [
+            ("KAFKA_BOOTSTRAP_SERVERS", self.bootstrap.clone()),
+            ("MATCHER_GROUP", self.name.clone()),
+            ("MATCHER_INSTANCE", "bench".to_owned()),
+            ("LOG_FILTER", "info".to_owned()),
+        ];
+        topics
+            .map(|(variable, topic)| (variable.to_owned(), self.topic(topic)))
+            .into_iter()
+            .chain(others.map(|(variable, value)| (variable.to_owned(), value)))
+            .collect()
+    }
+
+    /// Starts a matcher. Returns when its workers have shared the partitions.
+    pub(crate) fn matcher(&self, variant: &Variant, workers: u32) -> Process {
+        let mut settings = self.settings();
+        settings.push(("MATCHER_WORKERS".to_owned(), workers.to_string()));
+        settings.extend(variant.settings.iter().cloned());
+        let mut matcher = Process::start(&variant.program, self.folder.path(), &settings);
+        matcher.wait_ready();
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", "bench")
+            .create()
+            .expect("a consumer");
+        let assigned = f64::from(self.partitions);
+        wait::until("a balanced group", Duration::from_mins(3), || {
+            let is_even = self.is_even(&consumer, workers);
+            (is_even && matcher.metric("matcher_assigned_partitions") == Some(assigned))
+                .then_some(())
+        });
+        matcher
+    }
+
+    /// Whether every member of the group has its part of the partitions.
+    fn is_even(&self, consumer: &BaseConsumer, workers: u32) -> bool {
+        let Ok(groups) = consumer
+            .client()
+            .fetch_group_list(Some(&self.name), Duration::from_secs(10))
+        else {
+            return false;
+        };
+        let part = self.partitions.cast_unsigned() / workers;
+        groups.groups().iter().any(|group| {
+            let has_its_part = |member: &GroupMemberInfo| {
+                let partitions = member.assignment().and_then(count);
+                partitions.is_some_and(|partitions| partitions >= part)
+            };
+            group.state() == "Stable"
+                && group.members().len() == workers as usize
+                && group.members().iter().all(has_its_part)
+        })
+    }
+
+    /// Events that the matcher says it has committed.
+    pub(crate) fn committed(matcher: &Process) -> f64 {
+        matcher
+            .metric("matcher_events_consumed_total")
+            .unwrap_or_default()
+    }
+}
+
+/// How many partitions of one topic an assignment has; its form is Kafka's `ConsumerProtocolAssignment`.
+fn count(assignment: &[u8]) -> Option<u32> {
+    // Version and number of topics, then the topic's name behind its length, then the partitions.
+    let name = assignment.get(6..8)?;
+    let name = usize::from(u16::from_be_bytes(name.try_into().ok()?));
+    let partitions = assignment.get(8 + name..12 + name)?;
+    Some(u32::from_be_bytes(partitions.try_into().ok()?))
+}
+
+/// So many campaigns of the shop.
+pub(crate) fn campaigns(count: u32) -> Vec<Value> {
+    let count = u64::from(count);
+    (0..count).map(|n| shop::campaign(n, count)).collect()
+}
+
+/// A campaign that every event wins.
+pub(crate) fn everything() -> Value {
+    campaign("everything", &json!({"event_id": [{"exists": true}]}))
+}
+
+/// A campaign that one event in eleven wins: amounts are spread evenly below 500.
+pub(crate) fn one_in_eleven() -> Value {
+    let when = json!({"payload": {"amount": [{"numeric": ["<", 500.0 / 11.0]}]}});
+    campaign("one-in-eleven", &when)
+}
+
+fn campaign(id: &str, when: &Value) -> Value {
+    json!({
+        "id": id,
+        "name": "Bench",
+        "when": when,
+        "reward": {"kind": "credit", "amount": "10.00", "currency": "USD"},
+    })
+}
