@@ -1,5 +1,8 @@
 //! The database from outside: all rows of the three tables.
 
+use std::error::Error;
+use std::time::Duration;
+
 use futures::TryStreamExt as _;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -8,6 +11,7 @@ use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
 
 use crate::topics::Seen;
+use crate::wait;
 
 /// All rows, each as an object of all its columns.
 #[derive(Debug, Clone, Default)]
@@ -94,35 +98,41 @@ fn time(row: &Value) -> Zoned {
     time.to_zoned(TimeZone::UTC)
 }
 
-/// Reads the tables of a keyspace whole.
+/// Reads the tables of a keyspace whole. A busy node may refuse a scan, and is asked again.
+///
+/// # Panics
+/// When the database does not answer within a minute.
 pub fn read_all(nodes: &str, keyspace: &str) -> Rows {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(async {
-        let builder = SessionBuilder::new().known_nodes(nodes.split(','));
-        let session = builder.build().await.expect("the database answers");
-        Rows {
-            by_event: read(&session, &format!("{keyspace}.matches")).await,
-            by_customer: read(&session, &format!("{keyspace}.matches_by_customer")).await,
-            by_campaign: read(&session, &format!("{keyspace}.matches_by_campaign")).await,
-        }
+    wait::until("the tables to be read", Duration::from_mins(1), || {
+        runtime
+            .block_on(read_tables(nodes, keyspace))
+            .inspect_err(|error| eprintln!("reading {keyspace} again: {error}"))
+            .ok()
     })
 }
 
-async fn read(session: &Session, table: &str) -> Vec<Value> {
+async fn read_tables(nodes: &str, keyspace: &str) -> Result<Rows, Box<dyn Error>> {
+    let builder = SessionBuilder::new().known_nodes(nodes.split(','));
+    let session = builder.build().await?;
+    Ok(Rows {
+        by_event: read(&session, &format!("{keyspace}.matches")).await?,
+        by_customer: read(&session, &format!("{keyspace}.matches_by_customer")).await?,
+        by_campaign: read(&session, &format!("{keyspace}.matches_by_campaign")).await?,
+    })
+}
+
+async fn read(session: &Session, table: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let pager = session
         .query_iter(format!("SELECT JSON * FROM {table}"), &[])
-        .await
-        .expect("the table can be read");
-    pager
-        .rows_stream::<(String,)>()
-        .expect("a row is one text")
-        .map_ok(|(json,)| normal(&json))
-        .try_collect()
-        .await
-        .expect("the table can be read to its end")
+        .await?;
+    let rows = pager
+        .rows_stream::<(String,)>()?
+        .map_ok(|(json,)| normal(&json));
+    Ok(rows.try_collect().await?)
 }
 
 /// The database's own way of writing times, and the JSON within the JSON, made comparable.
