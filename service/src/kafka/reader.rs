@@ -158,6 +158,14 @@ impl TopicReader {
             }
             std::thread::sleep(LOOK);
         }
+        self.jump(offset)
+    }
+
+    /// Begins to read at an offset, whatever is open behind it.
+    ///
+    /// # Errors
+    /// [`ReadError::Lost`].
+    pub fn jump(&self, offset: Offset) -> Result<(), ReadError> {
         let mut position = TopicPartitionList::new();
         position
             .add_partition_offset(&self.source.topic, PARTITION, offset)

@@ -1,0 +1,182 @@
+//! The documents as the API's description shows them. Only their form is used: what is sent and taken
+//! are the types of `schemas`, and a test compares the two.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// A campaign. Only `id`, `name`, `when` and `reward` are required; further fields are kept.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "ten-for-fifty",
+    "name": "$10 for purchases over $50",
+    "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
+    "reward": {"kind": "credit", "amount": "10.00", "currency": "USD"},
+}))]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct CampaignDocument {
+    /// Its name for machines: letters, digits, `-`, `_` and `.`, at most 256.
+    id: String,
+    /// Its name for people.
+    name: String,
+    /// Counts the changes; given by the service, and not looked at when it is sent.
+    #[schema(read_only, minimum = 1)]
+    version: Option<u64>,
+    /// Only active campaigns match; active unless said otherwise.
+    status: Option<StatusDocument>,
+    /// When it is live, by the time of the event.
+    schedule: Option<ScheduleDocument>,
+    /// The event pattern, in the language of docs/rules.md.
+    #[schema(value_type = Object)]
+    when: Map<String, Value>,
+    /// What a match is worth.
+    reward: RewardDocument,
+    /// For people.
+    description: Option<String>,
+    /// For people and their tools.
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// The state of a campaign.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "documentation")]
+pub(super) enum StatusDocument {
+    /// Written, not yet live.
+    Draft,
+    /// Live within its schedule.
+    Active,
+    /// Stopped for a while.
+    Paused,
+    /// Ended for good, kept for the record.
+    Archived,
+}
+
+/// `start <= occurred_at < end`; an absent bound is open.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct ScheduleDocument {
+    /// The first moment.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    start: Option<Timestamp>,
+    /// The moment after the last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    end: Option<Timestamp>,
+}
+
+/// What a match is worth. Further fields are the reward service's own and are passed to it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct RewardDocument {
+    /// What kind of reward; the reward service knows what it means.
+    #[schema(example = "credit")]
+    kind: String,
+    /// How much, as a decimal text; a number is taken, too.
+    #[schema(example = "10.00")]
+    amount: Option<String>,
+    /// The currency of the amount (ISO 4217).
+    #[schema(example = "USD")]
+    currency: Option<String>,
+}
+
+/// What a customer did. Further fields are kept for the rules.
+#[derive(ToSchema)]
+#[schema(example = json!({"event_type": "purchase", "payload": {"amount": 75, "country": "US"}}))]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct EventDocument {
+    /// Names the event for ever.
+    event_id: Option<String>,
+    /// Who did it.
+    customer_id: Option<String>,
+    /// What was done.
+    event_type: String,
+    /// When it was done.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    occurred_at: Option<Timestamp>,
+    /// Everything else that rules may ask for.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Map<String, Value>>,
+}
+
+/// One event won one campaign.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct MatchDocument {
+    /// `event_id:campaign_id`; pay each at most once.
+    match_id: String,
+    /// The event that won.
+    event_id: String,
+    /// The campaign it won.
+    campaign_id: String,
+    /// The version of the campaign that the event met.
+    campaign_version: u64,
+    /// Offset in `campaigns` of the record that the event met.
+    campaigns_offset: i64,
+    /// Whose event it was.
+    customer_id: String,
+    /// The type of the event.
+    event_type: String,
+    /// When the event was done.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// When the matcher decided.
+    #[schema(value_type = String, format = DateTime)]
+    matched_at: Timestamp,
+    /// The campaign's reward as it was then.
+    #[schema(value_type = Object)]
+    reward: Map<String, Value>,
+    /// The record that carried the event.
+    source: SourceDocument,
+    /// The trace that it belongs to (W3C Trace Context).
+    traceparent: Option<String>,
+    /// Upstream's own name for the request.
+    correlation_id: Option<String>,
+}
+
+/// The place of an event in its topic.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct SourceDocument {
+    /// Name of the topic.
+    topic: String,
+    /// Partition of the record.
+    partition: i32,
+    /// Offset of the record.
+    offset: i64,
+}
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct ProblemDocument {
+    /// What kind it is: an address that explains it.
+    #[schema(example = "/problems/invalid")]
+    r#type: String,
+    /// The same in a few words.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What is special about this one.
+    detail: Option<String>,
+    /// The address that was asked for.
+    instance: Option<String>,
+    /// The trace that the request belongs to: what the logs say of it.
+    trace_id: Option<String>,
+    /// What is wrong with a document, each with its place.
+    errors: Option<Vec<FaultDocument>>,
+}
+
+/// One thing that is wrong with a document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct FaultDocument {
+    /// The place: a JSON pointer (RFC 6901) into the body; empty for all of it.
+    #[schema(example = "/when/payload/amount/0")]
+    pointer: String,
+    /// What is wrong.
+    detail: String,
+    /// The same as a stable word, where there is one.
+    code: Option<String>,
+}

@@ -1,0 +1,100 @@
+//! The API over HTTP.
+//!
+//! Handlers are thin: they read the request, ask the [`crate::catalog`], the [`crate::archive`] or the
+//! database, or hand a change to [`crate::changes`], and write the answer. Every error is a problem.
+
+mod kinds;
+
+mod page;
+mod preconditions;
+mod reason;
+
+mod campaigns;
+mod turns;
+mod writing;
+
+mod history;
+mod past;
+
+mod check;
+mod trial;
+
+mod matches;
+
+mod document;
+pub mod openapi;
+mod rendered;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use jiff::Timestamp;
+use service::auth::{Auth, Scope};
+use service::http::Problem;
+use service::http::problem::UNAVAILABLE;
+
+use crate::archive::Archive;
+use crate::catalog::Catalog;
+use crate::changes::Changes;
+use crate::changes::MAX_DOCUMENT_BYTES;
+use crate::database::Database;
+
+pub(crate) use self::kinds::KINDS;
+
+/// Largest body of a request to try events, which has a document and events.
+const MAX_TRIAL_BYTES: usize = 1024 * 1024;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) changes: Changes,
+    pub(crate) archive: Archive,
+    pub(crate) database: Database,
+}
+
+impl Api {
+    /// The campaigns, once they are known.
+    fn campaigns(&self) -> Result<&Catalog, Problem> {
+        if self.catalog.is_loaded() {
+            return Ok(&self.catalog);
+        }
+        let detail = "the campaigns are still being read";
+        Err(Problem::new(&UNAVAILABLE, detail).retry_after(std::time::Duration::from_secs(1)))
+    }
+}
+
+/// All routes, each behind its scope but those of the documentation.
+pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
+    let read = |routes| auth.protect(Scope::CampaignsRead, routes);
+    let write = |routes| auth.protect(Scope::CampaignsWrite, routes);
+    let matches = |routes| auth.protect(Scope::MatchesRead, routes);
+    let all = read(get(campaigns::list)).merge(write(post(writing::create)));
+    let one = read(get(campaigns::get)).merge(write(
+        delete(writing::delete)
+            .put(writing::replace)
+            .patch(writing::patch)
+            // Verbs stand behind a colon, and axum knows no parameter that is part of a segment.
+            .post(turns::verb),
+    ));
+    Router::new()
+        .route("/v1/campaigns", all)
+        .route("/v1/campaigns/{id}", one)
+        .route("/v1/campaigns/{id}/history", read(get(history::list)))
+        .route("/v1/campaigns:check", read(post(check::check)))
+        .route("/v1/matches", matches(get(matches::list)))
+        .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
+        .route(
+            "/v1/campaigns:try",
+            read(post(trial::run)).layer(DefaultBodyLimit::max(MAX_TRIAL_BYTES)),
+        )
+        .with_state(api)
+        .merge(rendered::routes())
+}
+
+/// A time as HTTP writes it (RFC 9110, section 5.6.7).
+fn http_date(time: Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}

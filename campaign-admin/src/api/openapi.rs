@@ -1,0 +1,176 @@
+//! The API's description: `OpenAPI` 3.1, made of the handlers. A copy is kept in the repository, so that a
+//! change of the API is seen as one.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Description, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use super::document::ProblemDocument;
+use super::{campaigns, check, history, matches, trial, turns, writing};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Campaign Manager: campaigns",
+        description = "Create, change and watch campaigns; read what they gave away.\n\n\
+            Every error is a problem of RFC 9457 (`application/problem+json`); its `type` is an address \
+            that explains it. Changes are conditional: send the `ETag` that you read as `If-Match`.",
+    ),
+    paths(
+        campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
+        writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
+        check::check, trial::run, matches::list,
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&Common),
+    tags(
+        (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
+        (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
+        (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
+        (name = "Matches", description = "What customers won. Scope matches:read."),
+    ),
+    security(("key" = [])),
+)]
+struct Api;
+
+/// What all operations have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, description: &mut Description) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, or a token of the OIDC provider"))
+            .build();
+        if let Some(components) = &mut description.components {
+            components.add_security_scheme("key", SecurityScheme::Http(scheme));
+        }
+        let problem = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("ProblemDocument")))
+            .build();
+        let any = ResponseBuilder::new()
+            .description("A problem.")
+            .content("application/problem+json", problem)
+            .build();
+        for item in description.paths.paths.values_mut() {
+            let operations = [
+                &mut item.get,
+                &mut item.put,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ];
+            for operation in operations.into_iter().flatten() {
+                let responses = &mut operation.responses.responses;
+                responses.insert("default".to_owned(), RefOr::T(any.clone()));
+            }
+        }
+    }
+}
+
+/// The description.
+pub fn description() -> Description {
+    Api::openapi()
+}
+
+/// The description as JSON, as it is served and kept.
+///
+/// # Panics
+/// Never: it has no part that JSON lacks.
+pub fn json() -> String {
+    let json = serde_json::to_string_pretty(&description());
+    json.expect("a description has a JSON form") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// To write it anew: `UPDATE_OPENAPI=1 cargo test -p campaign-admin openapi`.
+    #[test]
+    fn the_description_is_the_one_that_is_kept() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let made = json();
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            made == kept,
+            "campaign-admin/openapi.json is not of this API; UPDATE_OPENAPI=1 writes it anew"
+        );
+    }
+
+    #[test]
+    fn every_operation_has_a_summary_and_a_name_of_its_own() {
+        let description: Value = serde_json::from_str(&json()).unwrap();
+        assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+        let mut names = Vec::new();
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let summary = operation["summary"].as_str().unwrap_or_default();
+                assert!(!summary.is_empty(), "{method} {path}");
+                names.push(operation["operationId"].as_str().unwrap().to_owned());
+            }
+        }
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!((names.len(), all), (14, 14));
+    }
+
+    fn properties(schema: &str) -> Vec<String> {
+        let description: Value = serde_json::from_str(&json()).unwrap();
+        let schema = &description["components"]["schemas"][schema];
+        let mut names: Vec<_> = schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn fields(document: &Value) -> Vec<String> {
+        let mut names: Vec<_> = document.as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn documents_are_described_as_they_are_sent() {
+        let time = "2026-11-24T09:30:00Z";
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "version": 1, "status": "active",
+            "schedule": {"start": time, "end": time}, "when": {"event_type": ["purchase"]},
+            "reward": {"kind": "credit", "amount": "1", "currency": "USD"},
+            "description": "d", "labels": {"a": "b"},
+        });
+        let campaign: schemas::Campaign = serde_json::from_value(campaign).unwrap();
+        assert_eq!(campaign.unknown_fields().count(), 0);
+        let campaign = serde_json::to_value(&campaign).unwrap();
+        assert_eq!(properties("CampaignDocument"), fields(&campaign));
+        assert_eq!(properties("RewardDocument"), fields(&campaign["reward"]));
+        assert_eq!(
+            properties("ScheduleDocument"),
+            fields(&campaign["schedule"])
+        );
+        let won = json!({
+            "match_id": "e:ten", "event_id": "e", "campaign_id": "ten", "campaign_version": 1,
+            "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
+            "matched_at": time, "reward": {"kind": "credit"},
+            "source": {"topic": "events", "partition": 0, "offset": 0},
+        });
+        let won = store::StoredMatch {
+            won: serde_json::from_str(&won.to_string()).unwrap(),
+            traceparent: Some(String::new()),
+            correlation_id: Some(String::new()),
+        };
+        let won = serde_json::to_value(&won).unwrap();
+        assert_eq!(properties("MatchDocument"), fields(&won));
+        assert_eq!(properties("SourceDocument"), fields(&won["source"]));
+    }
+}

@@ -1,0 +1,157 @@
+//! Tries a document on events, without writing anything.
+
+use axum::Json;
+use jiff::Timestamp;
+use rules::{Explanation, Rule};
+use schemas::{Document, Event, Limits};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use service::auth::Principal;
+use service::http::problem::{BAD_REQUEST, Fault, INVALID};
+use service::http::{Problem, extract};
+use utoipa::ToSchema;
+
+use super::document::{CampaignDocument, EventDocument};
+
+/// Most events of one trial.
+const MAX_EVENTS: usize = 100;
+
+/// A document, and events that it is to be tried on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrialRequest {
+    /// The campaign; nothing of it is written.
+    #[schema(value_type = CampaignDocument)]
+    campaign: Value,
+    /// At most 100 events. Of the envelope only `event_type` is needed: the others are made up, and the time is
+    /// now.
+    #[schema(value_type = Vec<EventDocument>, max_items = 100)]
+    events: Vec<Value>,
+}
+
+/// How each event fares, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TrialReport {
+    /// For each event.
+    results: Vec<TrialResult>,
+}
+
+/// How an event fares with the campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TrialResult {
+    /// Whether it wins as the document stands: it is active, live at the time of the event, and its pattern
+    /// is met.
+    wins: bool,
+    /// Whether it would win if the campaign was active.
+    wins_if_active: bool,
+    /// Why, or why not, condition by condition.
+    #[schema(value_type = Object)]
+    explanation: Explanation,
+    /// The same as a text, a condition a line.
+    text: String,
+}
+
+/// Try a document on events
+///
+/// Explains for each event, condition by condition, whether it would win and why not. Writes nothing.
+#[utoipa::path(
+    post, path = "/v1/campaigns:try", tag = "Drafts", operation_id = "tryCampaign",
+    request_body = TrialRequest,
+    responses(
+        (status = 200, description = "How each event fares.", body = TrialReport),
+        (status = 422, description = "The document is no campaign, or an event is none."),
+    ),
+)]
+pub(super) async fn run(
+    _: Principal,
+    extract::Json(request): extract::Json<TrialRequest>,
+) -> Result<Json<TrialReport>, Problem> {
+    if request.events.len() > MAX_EVENTS {
+        let detail = format!("there are more than {MAX_EVENTS} events");
+        return Err(Problem::new(&BAD_REQUEST, detail));
+    }
+    let rule = rules::check::campaign(&request.campaign).map_err(|problems| {
+        let faults = problems.into_iter().map(|problem| {
+            let pointer = format!("/campaign{}", problem.pointer);
+            Fault::new(pointer, problem.detail)
+        });
+        Problem::new(&INVALID, "the document is no campaign").errors(faults.collect())
+    })?;
+    let now = Timestamp::now();
+    let mut results = Vec::new();
+    let mut faults = Vec::new();
+    for (at, event) in request.events.into_iter().enumerate() {
+        match fare(&rule, event, at, now) {
+            Ok(result) => results.push(result),
+            Err(detail) => faults.push(Fault::new(format!("/events/{at}"), detail)),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(Json(TrialReport { results }));
+    }
+    Err(Problem::new(&INVALID, "not every event is one").errors(faults))
+}
+
+/// How an event fares, or what is wrong with it.
+fn fare(rule: &Rule, event: Value, at: usize, now: Timestamp) -> Result<TrialResult, String> {
+    let Value::Object(event) = event else {
+        return Err("an event is an object".to_owned());
+    };
+    let event = Value::Object(completed(event, at, now)).to_string();
+    let mut document = Document::new();
+    document
+        .read(event.as_bytes(), Limits::default())
+        .map_err(|error| error.to_string())?;
+    let event = Event::of(&document).map_err(|error| error.to_string())?;
+    let explanation = Explanation::of(rule, &event);
+    Ok(TrialResult {
+        wins: explanation.wins,
+        wins_if_active: explanation.schedule.held && explanation.when.held,
+        text: explanation.to_string(),
+        explanation,
+    })
+}
+
+/// The event with what of its envelope was left out.
+fn completed(mut event: Map<String, Value>, at: usize, now: Timestamp) -> Map<String, Value> {
+    let made_up = [
+        ("event_id", format!("try-{at}")),
+        ("customer_id", "try".to_owned()),
+        ("occurred_at", now.to_string()),
+    ];
+    for (field, value) in made_up {
+        event.entry(field).or_insert(Value::String(value));
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fare_of(status: &str, event: Value) -> Result<TrialResult, String> {
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "status": status, "reward": {"kind": "credit"},
+            "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
+        });
+        let rule = rules::check::campaign(&campaign).unwrap();
+        fare(&rule, event, 0, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_event_needs_no_more_than_what_the_rule_asks_for() {
+        let purchase = |amount| json!({"event_type": "purchase", "payload": {"amount": amount}});
+        let won = fare_of("active", purchase(75)).unwrap();
+        assert!(won.wins && won.wins_if_active);
+        let lost = fare_of("active", purchase(5)).unwrap();
+        assert!(!lost.wins && !lost.wins_if_active);
+        assert!(lost.text.contains("payload.amount"), "{}", lost.text);
+        let draft = fare_of("draft", purchase(75)).unwrap();
+        assert!(!draft.wins && draft.wins_if_active);
+        let error = fare_of("active", json!({"event_type": 7})).unwrap_err();
+        assert!(error.contains("event_type"), "{error}");
+        assert!(fare_of("active", json!([])).is_err());
+    }
+}

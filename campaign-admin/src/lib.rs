@@ -1,0 +1,24 @@
+//! The campaigns' API.
+//!
+//! Reads in the order of the data: [`follow`] brings the two topics into the [`catalog`], the [`api`] answers
+//! from it, from the [`archive`] of past documents and from the [`database`] of matches, and [`changes`] are
+//! written to the topics. [`Admin`] starts it all within a process.
+
+pub mod catalog;
+mod follow;
+
+mod archive;
+mod database;
+pub mod difference;
+
+pub mod changes;
+
+pub mod api;
+
+pub mod keys;
+mod metrics;
+pub mod settings;
+mod start;
+
+pub use settings::AdminSettings;
+pub use start::{Admin, Settings};

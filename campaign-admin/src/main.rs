@@ -1,0 +1,85 @@
+//! `campaign-admin`: the campaigns' API.
+
+use std::process::ExitCode;
+
+use campaign_admin::keys::{self, KeyCommand};
+use campaign_admin::{Admin, AdminSettings, Settings};
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use service::auth::{Auth, AuthSettings};
+use service::http::{Router, ServerLimits, serve_api};
+use service::program::{self, Effective, ProgramSettings, Running};
+use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
+
+/// Serves the campaigns' API, with Kafka as its database
+#[derive(Debug, Parser)]
+#[command(name = "campaign-admin", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    kafka: KafkaSettings,
+    #[command(flatten)]
+    topics: TopicSettings,
+    #[command(flatten)]
+    admin: AdminSettings,
+    #[command(flatten)]
+    api: ApiSettings,
+    #[command(flatten)]
+    auth: AuthSettings,
+    #[command(flatten)]
+    scylla: ScyllaSettings,
+    #[command(flatten)]
+    program: ProgramSettings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API; the same as no command
+    Serve,
+    /// API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+fn main() -> ExitCode {
+    program::run(|arguments: &Arguments| &arguments.program, run)
+}
+
+async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        Some(Command::Key(KeyCommand::Create(command))) => {
+            print!("{}", keys::create(command, Timestamp::now())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Serve) | None => {
+            effective.log();
+            serve(arguments).await
+        }
+    }
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let running = Running::begin("campaign-admin", &arguments.program, Router::new()).await?;
+    let Running {
+        health,
+        metrics,
+        shutdown,
+        ..
+    } = &running;
+    let auth = Auth::start(&arguments.auth, "admin", metrics, shutdown).await?;
+    let listener = service::http::listen(&arguments.api).await?;
+    let limits = ServerLimits::from(&arguments.api);
+    let settings = Settings {
+        admin: arguments.admin,
+        api: arguments.api,
+        kafka: arguments.kafka,
+        topics: arguments.topics,
+        scylla: arguments.scylla,
+        transactional_id_suffix: String::new(),
+    };
+    let (admin, routes) = Admin::start(&settings, &auth, health, metrics, shutdown)?;
+    serve_api(listener, routes, limits, shutdown.clone()).await;
+    tokio::task::spawn_blocking(move || admin.join()).await?;
+    running.end().await
+}
