@@ -12,7 +12,7 @@ use crate::wildcard::Wildcard;
 /// field must be absent if that is one of them.
 ///
 /// Exact values are sorted, so that a list of 10,000 articles takes 14 comparisons.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Condition {
     strings: Sorted<Box<str>>,
     numbers: Sorted<Number>,
@@ -21,7 +21,7 @@ pub(crate) struct Condition {
 }
 
 /// An alternative that is not an exact string or number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
     Null,
     Bool(bool),
@@ -33,7 +33,7 @@ pub(crate) enum Test {
 }
 
 /// A test of strings; nothing else meets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TextTest {
     Prefix(Box<str>),
     Suffix(Box<str>),
@@ -44,7 +44,7 @@ pub(crate) enum TextTest {
 }
 
 /// What `anything-but` refuses. All else meets it: values of other types and `null`, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Excluded {
     Strings(Sorted<Box<str>>),
     Numbers(Sorted<Number>),
@@ -52,19 +52,25 @@ pub(crate) enum Excluded {
 }
 
 /// Numbers from a lower to an upper bound; at least one number lies in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct NumberRange {
     pub(crate) low: Bound<Number>,
     pub(crate) high: Bound<Number>,
 }
 
 /// Values in ascending order, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Sorted<T>(Box<[T]>);
 
 impl<T> Default for Sorted<T> {
     fn default() -> Self {
         Self(Box::default())
+    }
+}
+
+impl<T> Sorted<T> {
+    pub(crate) fn values(&self) -> &[T] {
+        &self.0
     }
 }
 
@@ -119,15 +125,24 @@ impl Condition {
         exact || self.tests.iter().any(|test| test.is_met_by(value))
     }
 
+    /// The exact strings among the alternatives, in ascending order.
+    pub(crate) fn strings(&self) -> &[Box<str>] {
+        &self.strings.0
+    }
+
+    /// The exact numbers among the alternatives, in ascending order.
+    pub(crate) fn numbers(&self) -> &[Number] {
+        &self.numbers.0
+    }
+
+    /// The other alternatives.
+    pub(crate) fn tests(&self) -> &[Test] {
+        &self.tests
+    }
+
     /// Whether the field may be absent.
     pub(crate) fn allows_absence(&self) -> bool {
         self.absent
-    }
-
-    /// The strings one of which the field must hold, if nothing else meets the condition.
-    pub(crate) fn required_strings(&self) -> Option<&[Box<str>]> {
-        let only_strings = self.numbers.0.is_empty() && self.tests.is_empty() && !self.absent;
-        only_strings.then_some(&*self.strings.0)
     }
 
     /// What to look at first: the less a condition lets through and the cheaper it is, the lower. A
@@ -140,7 +155,7 @@ impl Condition {
 }
 
 impl Test {
-    fn is_met_by(&self, value: &Value<'_>) -> bool {
+    pub(crate) fn is_met_by(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Null, Value::Null) | (Self::Exists, _) => true,
             (Self::Bool(expected), Value::Bool(found)) => expected == found,

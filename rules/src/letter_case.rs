@@ -7,12 +7,17 @@ use std::fmt;
 /// Each character is mapped to its upper and then its lower case (Unicode's default mappings, without
 /// locale and without normalisation), so that `ß` and `SS`, `ς` and `Σ` are one. Two texts are equal
 /// when their mapped characters are.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Folded(Box<str>);
 
 impl Folded {
     pub(crate) fn new(text: &str) -> Self {
         Self(fold(text).collect::<String>().into())
+    }
+
+    /// The mapped characters.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
     }
 
     pub(crate) fn equals(&self, text: &str) -> bool {
@@ -40,7 +45,8 @@ impl fmt::Debug for Folded {
     }
 }
 
-fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {
+/// Maps a text as [`Folded`] does.
+pub(crate) fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {
     text.chars()
         .flat_map(|c| c.to_uppercase().flat_map(char::to_lowercase))
 }

@@ -51,6 +51,8 @@ mod conjunction;
 
 mod evaluate;
 
+mod index;
+
 pub mod pattern;
 pub mod rule;
 pub mod rule_set;

@@ -1,11 +1,11 @@
 //! Ranges of IP addresses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::problem::{Problem, clip};
 
 /// A range of addresses in CIDR notation (RFC 4632, and RFC 4291 section 2.3 for IPv6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Network {
     V4 { address: u32, mask: u32 },
     V6 { address: u128, mask: u128 },
@@ -60,6 +60,18 @@ impl Network {
         }
     }
 
+    /// The bits that an address of the network begins with, as [`address_bits`] writes them.
+    pub(crate) fn prefix_bits(&self) -> Vec<u8> {
+        let (address, length) = match *self {
+            Self::V4 { address, mask } => (Ipv4Addr::from(address).into(), mask.count_ones()),
+            Self::V6 { address, mask } => (Ipv6Addr::from(address).into(), mask.count_ones()),
+        };
+        let mut bits = Vec::with_capacity(129);
+        write_bits(address, &mut bits);
+        bits.truncate(1 + length as usize);
+        bits
+    }
+
     /// Whether the text is an address of the network. An IPv4 address written as an IPv6 one
     /// (`::ffff:10.0.0.1`, RFC 4291 section 2.5.5.2) counts as IPv4.
     pub(crate) fn contains(&self, text: &str) -> bool {
@@ -75,6 +87,30 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+/// Writes the bits of an address in place of what was there: its version and then a byte for each bit.
+/// Whether the text is an address.
+pub(crate) fn address_bits(text: &str, bits: &mut Vec<u8>) -> bool {
+    bits.clear();
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return false;
+    };
+    write_bits(address.to_canonical(), bits);
+    true
+}
+
+fn write_bits(address: IpAddr, bits: &mut Vec<u8>) {
+    let mut write = |version: u8, octets: &[u8]| {
+        bits.push(version);
+        for octet in octets {
+            bits.extend((0..8).rev().map(|bit| octet >> bit & 1));
+        }
+    };
+    match address {
+        IpAddr::V4(address) => write(4, &address.octets()),
+        IpAddr::V6(address) => write(6, &address.octets()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use schemas::Node;
 
-use crate::conjunction::{Conjunction, Part, conjunctions};
+use crate::conjunction::{Conjunction, conjunctions};
 use crate::problem::PatternErrors;
 use crate::{evaluate, parse};
 
@@ -29,6 +29,11 @@ impl Pattern {
         Ok(Self { conjunctions })
     }
 
+    /// The ways to meet it.
+    pub(crate) fn conjunctions(&self) -> &[Conjunction] {
+        &self.conjunctions
+    }
+
     /// Whether the event, an object, meets the pattern.
     ///
     /// Allocates nothing. The time is linear in the pattern and in those parts of the event that it
@@ -37,24 +42,5 @@ impl Pattern {
         self.conjunctions
             .iter()
             .any(|conjunction| evaluate::holds(conjunction, event))
-    }
-
-    /// The strings one of which a field of the event itself must hold for any match; `None` if the
-    /// pattern can be met otherwise. One that several `$or` objects ask for comes several times.
-    pub(crate) fn required_strings(&self, field: &str) -> Option<Vec<&str>> {
-        let mut strings = Vec::new();
-        for conjunction in &self.conjunctions {
-            let (_, part) = conjunction
-                .fields
-                .iter()
-                .find(|(name, _)| **name == *field)?;
-            let required = match part {
-                Part::Value(condition) => condition.required_strings(),
-                Part::Values(all) => all.iter().find_map(|one| one.required_strings()),
-                Part::Object(_) => None,
-            }?;
-            strings.extend(required.iter().map(|text| &**text));
-        }
-        Some(strings)
     }
 }

@@ -1,27 +1,36 @@
 //! Rule sets: all active campaigns, compiled into one immutable index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use schemas::{CampaignId, Event, Status};
+use schemas::paths::Paths;
+use schemas::{Event, Status};
 
+use crate::index::{Facts, Index, Work};
 use crate::rule::Rule;
 
 /// The active campaigns of a moment.
 ///
 /// Never changes after it is built: it is shared as `Arc` and replaced as a whole. Any number of
-/// threads may read it at once; readers never lock, wait or allocate.
-///
-/// An event is tried on the rules that require its very `event_type` and on those that require none.
+/// threads may read it at once; readers never lock or wait, and allocate only while the buffers of their thread
+/// grow.
 #[derive(Default)]
 pub struct RuleSet {
-    /// In ascending order of campaign id, each id once.
-    rules: Box<[Arc<Rule>]>,
-    /// Places of the rules that require one of some event types.
-    by_type: HashMap<Box<str>, Vec<u32>>,
-    /// Places of the others.
-    any_type: Vec<u32>,
+    paths: Paths,
+    index: Index,
+}
+
+/// The buffers of a thread.
+#[derive(Default)]
+struct Buffers {
+    facts: Facts,
+    work: Work,
+    places: Vec<u32>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
 impl RuleSet {
@@ -29,66 +38,55 @@ impl RuleSet {
     /// compacted log; it is kept if its campaign is active.
     ///
     /// # Panics
-    /// At 2³² active campaigns, which no machine has the memory for.
+    /// At 2³¹ active campaigns, which no machine has the memory for.
     pub fn build(rules: impl IntoIterator<Item = Arc<Rule>>) -> Self {
-        let mut latest = BTreeMap::<CampaignId, Arc<Rule>>::new();
+        let mut rules: Vec<Arc<Rule>> = rules.into_iter().collect();
+        // Stable, so that the last of an id stays the last.
+        rules.sort_by(|a, b| a.campaign().id.cmp(&b.campaign().id));
+        let mut latest = Vec::<Arc<Rule>>::with_capacity(rules.len());
         for rule in rules {
-            latest.insert(rule.campaign().id.clone(), rule);
-        }
-        let rules: Box<[_]> = latest
-            .into_values()
-            .filter(|rule| rule.campaign().status == Status::Active)
-            .collect();
-
-        let mut by_type = HashMap::<Box<str>, Vec<u32>>::new();
-        let mut any_type = Vec::new();
-        for (place, rule) in rules.iter().enumerate() {
-            let place = u32::try_from(place).expect("fewer than 2³² campaigns fit the memory");
-            let Some(event_types) = rule.pattern().required_strings("event_type") else {
-                any_type.push(place);
-                continue;
-            };
-            for event_type in event_types {
-                let places = by_type.entry(event_type.into()).or_default();
-                if places.last() != Some(&place) {
-                    places.push(place);
-                }
+            match latest.last_mut() {
+                Some(last) if last.campaign().id == rule.campaign().id => *last = rule,
+                _ => latest.push(rule),
             }
         }
-        Self {
-            rules,
-            by_type,
-            any_type,
-        }
+        latest.retain(|rule| rule.campaign().status == Status::Active);
+        let mut paths = Paths::new();
+        let index = Index::build(latest.into(), &mut paths);
+        Self { paths, index }
     }
 
     /// The rules that the event wins, in ascending order of campaign id, into `out`, which is cleared
-    /// first. Allocates nothing but what `out` grows by.
+    /// first. Allocates nothing but what `out` and the buffers of the thread grow by.
     pub fn winners<'a>(&'a self, event: &Event<'_>, out: &mut Vec<&'a Rule>) {
         out.clear();
-        let of_type = self.by_type.get(event.event_type);
-        let of_type = of_type.map_or(&[][..], Vec::as_slice);
-        for place in in_order(of_type, &self.any_type) {
-            let rule = &*self.rules[place as usize];
-            if rule.is_won_by(event) {
-                out.push(rule);
-            }
-        }
+        BUFFERS.with_borrow_mut(|buffers| {
+            buffers.facts.read(&self.paths, event.root.document());
+            buffers.places.clear();
+            self.index.search(
+                event,
+                &buffers.facts,
+                &mut buffers.work,
+                &mut buffers.places,
+            );
+            let rules = self.index.rules();
+            out.extend(buffers.places.iter().map(|place| &*rules[*place as usize]));
+        });
     }
 
     /// The active campaigns, in ascending order of campaign id.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
-        self.rules.iter()
+        self.index.rules().iter()
     }
 
     /// How many active campaigns there are.
     pub fn len(&self) -> usize {
-        self.rules.len()
+        self.index.rules().len()
     }
 
     /// Whether there is no active campaign.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.len() == 0
     }
 }
 
@@ -97,21 +95,6 @@ impl fmt::Debug for RuleSet {
         let ids = self.rules().map(|rule| rule.campaign().id.as_str());
         f.debug_set().entries(ids).finish()
     }
-}
-
-/// Two ascending lists without a common number, as one.
-fn in_order<'a>(mut a: &'a [u32], mut b: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
-    std::iter::from_fn(move || {
-        let from = match (a.first(), b.first()) {
-            (Some(x), Some(y)) if x < y => &mut a,
-            (Some(_), None) => &mut a,
-            (_, Some(_)) => &mut b,
-            (None, None) => return None,
-        };
-        let (&next, rest) = from.split_first()?;
-        *from = rest;
-        Some(next)
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::limits::MAX_WILDCARDS;
 use crate::problem::Problem;
 
 /// A text in which each `*` stands for any run of characters, also for none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Wildcard {
     /// What stands between the stars, one more than there are stars.
     pieces: Box<[Box<str>]>,
@@ -45,6 +45,11 @@ impl Wildcard {
         Ok(Self {
             pieces: pieces.into_iter().map(String::into_boxed_str).collect(),
         })
+    }
+
+    /// What stands between the stars.
+    pub(crate) fn pieces(&self) -> &[Box<str>] {
+        &self.pieces
     }
 
     /// Each inner piece is taken at its first place, which leaves most for the others: the time is

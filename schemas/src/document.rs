@@ -1,6 +1,7 @@
 //! A decoded document as a flat tape: read once, without a tree, into buffers that the next
 //! document uses again.
 
+pub mod leaves;
 mod writer;
 
 use std::fmt;
@@ -302,6 +303,16 @@ impl<'a> Node<'a> {
             next: self.at + 1,
             end: after,
         }
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(self) -> bool {
+        matches!(self.value(), Value::Object(_))
+    }
+
+    /// The document that it is a part of.
+    pub fn document(self) -> &'a Document {
+        self.tape
     }
 
     /// The field of that name, if the node is an object that has it; the last one, if repeated.

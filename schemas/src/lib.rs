@@ -21,7 +21,9 @@ pub mod names;
 
 pub mod amount;
 pub mod document;
+pub mod hash;
 pub mod number;
+pub mod paths;
 
 pub mod campaign;
 pub mod change;

@@ -66,6 +66,16 @@ impl Number {
         }
     }
 
+    /// The nearest double. Of two numbers the greater never has the smaller one.
+    #[inline]
+    pub const fn nearest_f64(self) -> f64 {
+        match self.0 {
+            #[expect(clippy::cast_precision_loss, reason = "documented: the nearest double")]
+            Repr::Integer(value) => value as f64,
+            Repr::Float(value) => value,
+        }
+    }
+
     /// A number of a `serde_json` tree.
     ///
     /// # Panics

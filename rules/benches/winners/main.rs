@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rules::{Rule, RuleSet};
 use schemas::{Campaign, Document, Event, Limits};
 
-const SIZES: [u64; 4] = [10, 100, 1_000, 10_000];
+const SIZES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 const EVENTS: u64 = 2_000;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(300);

@@ -4,6 +4,7 @@
 mod evaluator;
 mod explain;
 mod generator;
+mod rule_sets;
 
 use proptest::prelude::*;
 use rules::{Pattern, Problem};

@@ -1,0 +1,137 @@
+//! The index: finds the rules that an event wins without looking at the others.
+//!
+//! A pattern is a number of *ways* to meet it, conjunctions of conditions on fields. Each way is filed under
+//! one of its conditions, the one that the fewest events meet as far as the rules themselves tell
+//! ([`shares`]), in one list for each key of that condition ([`keys`]). An event is taken apart into values by field
+//! ([`facts`]); each value is looked up ([`words`], [`numbers`], [`affixes`]), and only the lists found there are
+//! gone through ([`search`]). For each way of a list one word of the event's outline ([`outline`]) says
+//! whether the other conditions can hold; those that it cannot tell are looked at, each at most once an
+//! event ([`conditions`]). A list that is long is cut by a second word ([`pairs`]).
+//!
+//! So the cost follows what the event has in common with rules, not the number of rules.
+//!
+//! Invariant: whatever the index passes over, the plain evaluation ([`crate::evaluate`]) refuses. Where the
+//! values of one event lie in different elements of an array, the index cannot tell which belong together, and
+//! the plain evaluation has the last word.
+
+mod affixes;
+mod build;
+mod conditions;
+mod facts;
+mod keys;
+mod lists;
+mod numbers;
+mod outline;
+mod pairs;
+mod postings;
+mod ranges;
+mod search;
+mod shares;
+mod ways;
+mod words;
+
+use std::sync::Arc;
+
+use schemas::paths::PathId;
+
+use self::affixes::Affixes;
+use self::conditions::Conditions;
+pub(crate) use self::facts::Facts;
+use self::keys::Plain;
+use self::numbers::Numbers;
+use self::outline::Field;
+use self::pairs::Pairs;
+use self::postings::{List, ListId, Posting};
+pub(crate) use self::search::Work;
+use self::words::Words;
+use crate::rule::Rule;
+
+/// Rules, so arranged that those that an event wins are found quickly. Immutable.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// In ascending order of campaign id, each id once. A rule's place is its index here.
+    rules: Box<[Arc<Rule>]>,
+    /// By field; fields beyond the last are of no interest.
+    files: Box<[File]>,
+    words: Words,
+    /// Strings without regard to case.
+    folded: Words,
+    lists: Box<[List]>,
+    postings: Box<[Posting]>,
+    pairs: Pairs,
+    pair_fields: Box<[u32]>,
+    conditions: Conditions,
+    rests: Rests,
+    /// Fields by whose absence ways are filed.
+    absences: Box<[u32]>,
+    /// The outline of an event without any field.
+    empty_outline: u64,
+}
+
+/// What is filed under the values of one field.
+#[derive(Debug)]
+struct File {
+    field: Field,
+    has_words: bool,
+    /// If it is an array, conditions of some way must hold in one element of it.
+    is_joint: bool,
+    is_idle: bool,
+    plain: [ListId; Plain::COUNT],
+    numbers: Option<Box<Numbers>>,
+    affixes: Option<Box<FieldAffixes>>,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            field: Field::default(),
+            has_words: false,
+            is_joint: false,
+            is_idle: true,
+            plain: [ListId::NONE; Plain::COUNT],
+            numbers: None,
+            affixes: None,
+        }
+    }
+}
+
+/// Beginnings and ends of the strings of one field, and whatever else is looked up by parts of a string.
+#[derive(Debug, Default)]
+struct FieldAffixes {
+    prefixes: Option<Affixes>,
+    /// Backwards.
+    suffixes: Option<Affixes>,
+    has_folded: bool,
+    folded_prefixes: Option<Affixes>,
+    /// Backwards.
+    folded_suffixes: Option<Affixes>,
+    networks: Option<Affixes>,
+}
+
+/// What remains to be looked at when the outline has nothing against a way.
+#[derive(Debug, Default)]
+struct Rests {
+    all: Box<[Rest]>,
+    conditions: Box<[u32]>,
+    paths: Box<[PathId]>,
+}
+
+/// Parts of the lists of [`Rests`].
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// Conditions of which the outline does not say all.
+    open_start: u32,
+    /// Conditions that the outline decides where their field has a bit.
+    outlined_start: u32,
+    outlined_end: u32,
+    /// If one of these is an array, conditions must hold in one element of it.
+    joints_start: u32,
+    joints_end: u32,
+}
+
+impl Index {
+    /// The rules, in ascending order of campaign id.
+    pub(crate) fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+}

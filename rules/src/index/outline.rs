@@ -1,0 +1,353 @@
+//! The outline of an event: a word in which each field of some has one bit set, for the kind of value
+//! that it holds.
+//!
+//! A condition forbids the bits of those values that do not meet it. What all conditions of a conjunction
+//! forbid is one word, too, and a conjunction is refused when the two have a bit in common. Where the bits tell
+//! values apart finely enough the outline decides alone; elsewhere the condition is looked at after it.
+
+use schemas::{Number, Value};
+
+use super::keys::Plain;
+use super::numbers::Numbers;
+use super::words::{WordId, Words};
+use crate::condition::{Condition, Excluded, Test};
+
+/// Bits in the outline.
+const BITS: u8 = 64;
+/// Most bits for the strings of a field and for its numbers, from fine to coarse. More bits for one field
+/// would be taken from others.
+const DETAILS: [(u8, u8); 6] = [(20, 16), (8, 16), (8, 8), (4, 8), (4, 4), (0, 4)];
+
+/// The bits of one field; none if the mask is 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Field {
+    pub(super) mask: u64,
+    pub(super) absent: u8,
+    /// Of strings that have no word, and of words without a bit of their own.
+    pub(super) text: u8,
+    pub(super) null: u8,
+    pub(super) no: u8,
+    pub(super) yes: u8,
+    /// Of all numbers, unless their ranks have bits.
+    pub(super) number: u8,
+    words: WordBits,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum WordBits {
+    /// All words have the bit of other strings.
+    #[default]
+    None,
+    /// Those that conditions name have one each.
+    Own { first: u8 },
+    /// All share so many bits, by their numbers.
+    Shared { first: u8, count: u8 },
+}
+
+/// What the conditions on a field that are not filed ask for.
+#[derive(Debug, Default)]
+pub(super) struct Demand {
+    /// How much would be refused: a sum over conjunctions.
+    pub(super) weight: f64,
+    /// Strings that are asked for or excluded, each once.
+    pub(super) words: Vec<WordId>,
+    kinds: Kinds,
+}
+
+/// Which kinds of values conditions tell apart.
+#[derive(Debug, Default)]
+struct Kinds {
+    texts: bool,
+    numbers: bool,
+    others: Others,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    null: bool,
+    bool: bool,
+}
+
+impl Demand {
+    /// Takes a condition into account, but for its strings.
+    pub(super) fn add(&mut self, condition: &Condition, weight: f64) {
+        self.weight += weight;
+        self.kinds.numbers |= !condition.numbers().is_empty();
+        for test in condition.tests() {
+            match test {
+                Test::Null => self.kinds.others.null = true,
+                Test::Bool(_) => self.kinds.others.bool = true,
+                Test::Range(_) | Test::AnythingBut(Excluded::Numbers(_)) => {
+                    self.kinds.numbers = true;
+                }
+                Test::Text(_) | Test::Network(_) | Test::AnythingBut(Excluded::Texts(_)) => {
+                    self.kinds.texts = true;
+                }
+                Test::Exists | Test::AnythingBut(Excluded::Strings(_)) => {}
+            }
+        }
+    }
+}
+
+/// The strings that a condition names, for or against.
+pub(super) fn named(condition: &Condition) -> impl Iterator<Item = &str> {
+    let excluded = condition.tests().iter().filter_map(|test| match test {
+        Test::AnythingBut(Excluded::Strings(strings)) => Some(strings.values()),
+        _ => None,
+    });
+    let strings = condition.strings().iter().chain(excluded.flatten());
+    strings.map(|text| &**text)
+}
+
+/// The numbers that a condition names, for or against, limits of ranges included.
+pub(super) fn named_numbers(condition: &Condition, mut each: impl FnMut(Number)) {
+    condition.numbers().iter().copied().for_each(&mut each);
+    for test in condition.tests() {
+        match test {
+            Test::Range(range) => {
+                for bound in [range.low, range.high] {
+                    if let std::ops::Bound::Included(n) | std::ops::Bound::Excluded(n) = bound {
+                        each(n);
+                    }
+                }
+            }
+            Test::AnythingBut(Excluded::Numbers(numbers)) => {
+                numbers.values().iter().copied().for_each(&mut each);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Gives out the bits.
+#[derive(Debug, Default)]
+pub(super) struct Bits {
+    used: u8,
+}
+
+impl Bits {
+    /// Bits for a field, in as much detail as there are bits left for; none if that is too little.
+    pub(super) fn field(&mut self, demand: &Demand, numbers: Option<&mut Numbers>) -> Field {
+        let ranks = numbers.as_ref().map_or(0, |numbers| numbers.ranks());
+        let ranks = if demand.kinds.numbers { ranks } else { 0 };
+        let has_texts = !demand.words.is_empty() || demand.kinds.texts;
+        let single = 2
+            + u8::from(has_texts)
+            + u8::from(demand.kinds.others.null)
+            + 2 * u8::from(demand.kinds.others.bool);
+        for (for_words, for_ranks) in DETAILS {
+            let own = demand.words.len();
+            let word_bits = own.min(usize::from(for_words));
+            let rank_bits = ranks.min(u32::from(for_ranks));
+            let (word_bits, rank_bits) = (as_u8(word_bits), as_u8(rank_bits as usize));
+            if self.used + single + word_bits + rank_bits <= BITS {
+                let words = match word_bits {
+                    0 => WordBits::None,
+                    count if own <= usize::from(count) => WordBits::Own { first: 0 },
+                    count => WordBits::Shared { first: 0, count },
+                };
+                return self.take(demand, words, word_bits, rank_bits, numbers);
+            }
+        }
+        Field::default()
+    }
+
+    fn take(
+        &mut self,
+        demand: &Demand,
+        words: WordBits,
+        word_bits: u8,
+        rank_bits: u8,
+        numbers: Option<&mut Numbers>,
+    ) -> Field {
+        let begin = self.used;
+        let absent = self.next(1);
+        let other = self.next(1);
+        let mut next_or_other = |is_apart: bool| if is_apart { self.next(1) } else { other };
+        let mut field = Field {
+            mask: 0,
+            absent,
+            text: next_or_other(!demand.words.is_empty() || demand.kinds.texts),
+            null: next_or_other(demand.kinds.others.null),
+            no: next_or_other(demand.kinds.others.bool),
+            yes: next_or_other(demand.kinds.others.bool),
+            number: other,
+            words,
+        };
+        match &mut field.words {
+            WordBits::None => {}
+            WordBits::Own { first } | WordBits::Shared { first, .. } => {
+                *first = self.next(word_bits);
+            }
+        }
+        if let (Some(numbers), 1..) = (numbers, rank_bits) {
+            let ranks = numbers.ranks();
+            let first = self.next(rank_bits);
+            // Neighbouring ranks share a bit, as many as need be.
+            let bit = |rank| u64::from(rank) * u64::from(rank_bits) / u64::from(ranks);
+            numbers.bits = (0..ranks)
+                .map(|rank| first + u8::try_from(bit(rank)).expect("less than rank_bits"))
+                .collect();
+        }
+        field.mask = (begin..self.used).map(|bit| 1 << bit).sum();
+        field
+    }
+
+    fn next(&mut self, count: u8) -> u8 {
+        let first = self.used;
+        self.used += count;
+        first
+    }
+}
+
+fn as_u8(small: usize) -> u8 {
+    u8::try_from(small).expect("a small number of bits")
+}
+
+/// What some values of one bit do to a condition.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bit {
+    some_meet: bool,
+    some_do_not: bool,
+}
+
+impl Field {
+    /// The key and the bit of a value that is neither a string nor a number.
+    pub(super) fn of(&self, value: &Value<'_>) -> (Plain, u8) {
+        match value {
+            Value::Null => (Plain::Null, self.null),
+            Value::Bool(false) => (Plain::False, self.no),
+            Value::Bool(true) => (Plain::True, self.yes),
+            _ => unreachable!("a leaf is a plain value"),
+        }
+    }
+
+    /// The bit of a word of this field, of which `own` have one.
+    pub(super) fn bit_of_word(&self, id: WordId, own: &[WordId]) -> u8 {
+        match self.words {
+            WordBits::None => self.text,
+            WordBits::Own { first } => match own.iter().position(|own| *own == id) {
+                Some(at) => first + as_u8(at),
+                None => self.text,
+            },
+            WordBits::Shared { first, count } => {
+                first + u8::try_from(id.0 % u32::from(count)).expect("less than count")
+            }
+        }
+    }
+
+    /// What a condition on this field forbids, and whether that says all of it.
+    pub(super) fn forbids(
+        &self,
+        condition: &Condition,
+        path: u32,
+        own: &[WordId],
+        words: &Words,
+        numbers: Option<&Numbers>,
+    ) -> (u64, bool) {
+        let mut bits = [Bit::default(); BITS as usize];
+        let mut note = |bit: u8, (some_meet, some_do_not)| {
+            let bit = &mut bits[usize::from(bit)];
+            bit.some_meet |= some_meet;
+            bit.some_do_not |= some_do_not;
+        };
+        let exactly = |is_met: bool| (is_met, !is_met);
+        note(self.absent, exactly(condition.allows_absence()));
+        note(self.null, exactly(condition.is_met_by(&Value::Null)));
+        note(self.no, exactly(condition.is_met_by(&Value::Bool(false))));
+        note(self.yes, exactly(condition.is_met_by(&Value::Bool(true))));
+        match numbers {
+            Some(numbers) if !numbers.bits.is_empty() => {
+                for (rank, bit) in (0..).zip(&numbers.bits) {
+                    note(*bit, exactly(is_met_at(condition, numbers, rank)));
+                }
+            }
+            _ => note(self.number, numbers_meet(condition)),
+        }
+        let unnamed = unnamed_meet(condition);
+        note(self.text, unnamed);
+        match self.words {
+            WordBits::None => {
+                let excludes = named(condition).count() > condition.strings().len();
+                note(self.text, (!condition.strings().is_empty(), excludes));
+            }
+            WordBits::Own { .. } => {
+                for id in own {
+                    let text = Value::String(words.text(*id));
+                    note(
+                        self.bit_of_word(*id, own),
+                        exactly(condition.is_met_by(&text)),
+                    );
+                }
+            }
+            WordBits::Shared { first, count } => {
+                for bit in first..first + count {
+                    note(bit, (unnamed.0, true));
+                }
+                for text in condition.strings() {
+                    let id = words.find(path, text);
+                    note(self.bit_of_word(id, own), (true, true));
+                }
+            }
+        }
+        let mut forbidden = 0;
+        let mut is_exact = true;
+        for (at, bit) in bits.iter().enumerate() {
+            if self.mask & 1 << at == 0 {
+                continue;
+            }
+            if !bit.some_meet {
+                forbidden |= 1 << at;
+            } else if bit.some_do_not {
+                is_exact = false;
+            }
+        }
+        (forbidden, is_exact)
+    }
+}
+
+fn is_met_at(condition: &Condition, numbers: &Numbers, rank: u32) -> bool {
+    match Numbers::bound(rank) {
+        Some(bound) => condition.is_met_by(&Value::Number(numbers.bounds()[bound])),
+        None => condition.tests().iter().any(|test| match test {
+            Test::Range(range) => {
+                let (first, last) = numbers.ranks_in(*range);
+                first <= rank && rank <= last
+            }
+            Test::Exists | Test::AnythingBut(_) => true,
+            Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) => false,
+        }),
+    }
+}
+
+/// Whether some numbers meet a condition, and whether some do not.
+fn numbers_meet(condition: &Condition) -> (bool, bool) {
+    let mut meet = (!condition.numbers().is_empty(), true);
+    for test in condition.tests() {
+        match test {
+            Test::Exists | Test::AnythingBut(Excluded::Strings(_) | Excluded::Texts(_)) => {
+                return (true, false);
+            }
+            Test::Range(_) | Test::AnythingBut(Excluded::Numbers(_)) => meet.0 = true,
+            Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) => {}
+        }
+    }
+    meet
+}
+
+/// Whether some of the strings that a condition does not name meet it, and whether some do not.
+fn unnamed_meet(condition: &Condition) -> (bool, bool) {
+    let mut meet = (false, true);
+    for test in condition.tests() {
+        match test {
+            Test::Exists | Test::AnythingBut(Excluded::Strings(_) | Excluded::Numbers(_)) => {
+                return (true, false);
+            }
+            Test::Text(_) | Test::Network(_) | Test::AnythingBut(Excluded::Texts(_)) => {
+                meet.0 = true;
+            }
+            Test::Null | Test::Bool(_) | Test::Range(_) => {}
+        }
+    }
+    meet
+}

@@ -1,0 +1,325 @@
+//! From an event to the rules that it wins.
+
+use schemas::paths::PathId;
+use schemas::{Document, Event, Number, Value};
+
+use super::conditions::Memo;
+use super::facts::Facts;
+use super::keys::Plain;
+use super::numbers::Numbers;
+use super::postings::{ListId, Posting};
+use super::words::WordId;
+use super::{FieldAffixes, File, Index};
+use crate::letter_case::fold;
+use crate::network::address_bits;
+
+/// Buffers of a search, used again for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    memo: Memo,
+    /// By leaf: the word that it is.
+    words: Vec<WordId>,
+    lists: Vec<ListId>,
+    /// Runs of postings whose ranges contain a number of the event.
+    runs: Vec<(u32, u32)>,
+    /// Rules of which the plain evaluation must say whether they are won.
+    doubts: Vec<u32>,
+    outline: u64,
+    /// Bits of fields of which the outline says nothing.
+    blank: u64,
+    /// Joints at which the event has an array.
+    arrays: Vec<PathId>,
+    texts: Texts,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    folded: String,
+}
+
+impl Index {
+    /// Adds the places of the rules that the event wins, in ascending order, each once.
+    pub(crate) fn search(
+        &self,
+        event: &Event<'_>,
+        facts: &Facts,
+        buffers: &mut Work,
+        places: &mut Vec<u32>,
+    ) {
+        let begin = places.len();
+        buffers.memo.begin(&self.conditions);
+        self.look_up(event.root.document(), facts, buffers);
+        let mut search = Search {
+            index: self,
+            event,
+            document: event.root.document(),
+            facts,
+            arrays: &buffers.arrays,
+            outline: buffers.outline,
+            blank: buffers.blank,
+            is_plain: buffers.arrays.is_empty() && buffers.blank == 0,
+            memo: &mut buffers.memo,
+            doubts: &mut buffers.doubts,
+            places,
+        };
+        for (start, end) in buffers.runs.drain(..) {
+            search.go_through(&self.postings[start as usize..end as usize]);
+        }
+        while let Some(list) = buffers.lists.pop() {
+            let list_span = self.lists[list.0 as usize];
+            let (start, end) = (list_span.start as usize, list_span.end as usize);
+            search.go_through(&self.postings[start..end]);
+            let (start, end) = (list_span.pairs_start as usize, list_span.pairs_end as usize);
+            for path in &self.pair_fields[start..end] {
+                for leaf in facts.of(*path) {
+                    let pair = self.pairs.find(list, buffers.words[leaf]);
+                    buffers.lists.extend(pair);
+                }
+            }
+        }
+        search.settle_doubts();
+        let found = &mut places[begin..];
+        if !found.is_sorted_by(|a, b| a < b) {
+            found.sort_unstable();
+            let mut last = None;
+            let mut kept = begin;
+            for at in begin..places.len() {
+                let place = places[at];
+                if last != Some(place) {
+                    last = Some(place);
+                    places[kept] = place;
+                    kept += 1;
+                }
+            }
+            places.truncate(kept);
+        }
+    }
+
+    /// Looks all values up: the lists to go through, and the outline.
+    fn look_up(&self, document: &Document, facts: &Facts, buffers: &mut Work) {
+        buffers.words.clear();
+        buffers.lists.clear();
+        buffers.runs.clear();
+        buffers.doubts.clear();
+        buffers.arrays.clear();
+        let is_joint = |path: &&PathId| {
+            let file = self.files.get(path.index());
+            file.is_some_and(|file| file.is_joint)
+        };
+        buffers
+            .arrays
+            .extend(facts.arrays().iter().filter(is_joint));
+        let mut outline = self.empty_outline;
+        let mut blank = 0;
+        for leaf in facts.leaves() {
+            let Some(file) = self.files.get(leaf.path.index()) else {
+                buffers.words.push(WordId::NONE);
+                continue;
+            };
+            let (word, bit) = match leaf.value(document) {
+                Value::String(text) => self.look_up_text(file, leaf.path.number(), text, buffers),
+                Value::Number(number) => (WordId::NONE, file.look_up_number(number, buffers)),
+                value => {
+                    let (plain, bit) = file.field.of(&value);
+                    push(&mut buffers.lists, file.list(plain));
+                    (WordId::NONE, bit)
+                }
+            };
+            push(&mut buffers.lists, file.list(Plain::Present));
+            buffers.words.push(word);
+            outline &= !file.field.mask;
+            if facts.is_single(leaf) {
+                outline |= (1 << bit) & file.field.mask;
+            } else {
+                blank |= file.field.mask;
+            }
+        }
+        for path in &self.absences {
+            if facts.may_be_absent(*path) {
+                let file = &self.files[*path as usize];
+                push(&mut buffers.lists, file.list(Plain::Absent));
+            }
+        }
+        if facts.is_wide() {
+            buffers.lists.sort_unstable();
+            buffers.lists.dedup();
+            buffers.runs.sort_unstable();
+            buffers.runs.dedup();
+        }
+        buffers.outline = outline;
+        buffers.blank = blank;
+    }
+
+    /// The word that a string is, and its bit.
+    fn look_up_text(&self, file: &File, path: u32, text: &str, buffers: &mut Work) -> (WordId, u8) {
+        push(&mut buffers.lists, file.list(Plain::AnyText));
+        if let Some(affixes) = &file.affixes {
+            affixes.look_up(text, &mut buffers.texts, &mut buffers.lists);
+            if affixes.has_folded {
+                let word = self.folded.find(path, &buffers.texts.folded);
+                if word != WordId::NONE {
+                    push(&mut buffers.lists, self.folded.word(word).list);
+                }
+            }
+        }
+        if file.has_words {
+            let id = self.words.find(path, text);
+            if id != WordId::NONE {
+                let word = self.words.word(id);
+                push(&mut buffers.lists, word.list);
+                return (id, word.bit);
+            }
+        }
+        (WordId::NONE, file.field.text)
+    }
+}
+
+impl FieldAffixes {
+    /// Adds the lists under parts of a string. If some are without regard to case, the folded string is
+    /// left in `texts`.
+    fn look_up(&self, text: &str, texts: &mut Texts, lists: &mut Vec<ListId>) {
+        let mut found = |list| lists.push(list);
+        if let Some(prefixes) = &self.prefixes {
+            prefixes.of(text.as_bytes(), &mut found);
+        }
+        if let Some(suffixes) = &self.suffixes {
+            suffixes.of(texts.backwards(text), &mut found);
+        }
+        if let Some(networks) = &self.networks
+            && address_bits(text, &mut texts.bytes)
+        {
+            networks.of(&texts.bytes, &mut found);
+        }
+        if self.has_folded || self.folded_prefixes.is_some() || self.folded_suffixes.is_some() {
+            texts.folded.clear();
+            texts.folded.extend(fold(text));
+        }
+        if let Some(prefixes) = &self.folded_prefixes {
+            prefixes.of(texts.folded.as_bytes(), &mut found);
+        }
+        if let Some(suffixes) = &self.folded_suffixes {
+            let folded = std::mem::take(&mut texts.folded);
+            suffixes.of(texts.backwards(&folded), &mut found);
+            texts.folded = folded;
+        }
+    }
+}
+
+impl Texts {
+    fn backwards(&mut self, text: &str) -> &[u8] {
+        self.bytes.clear();
+        self.bytes.extend(text.bytes().rev());
+        &self.bytes
+    }
+}
+
+impl File {
+    #[inline]
+    pub(super) fn list(&self, plain: Plain) -> ListId {
+        self.plain[plain as usize]
+    }
+
+    /// The bit of a number.
+    fn look_up_number(&self, number: Number, buffers: &mut Work) -> u8 {
+        let Some(numbers) = &self.numbers else {
+            return self.field.number;
+        };
+        let rank = numbers.rank(number);
+        if let Some(bound) = Numbers::bound(rank) {
+            push(&mut buffers.lists, numbers.equal[bound]);
+        }
+        let runs = &mut buffers.runs;
+        (numbers.ranges).containing(rank, |start, end| runs.push((start, end)));
+        let bit = numbers.bits.get(rank as usize);
+        bit.copied().unwrap_or(self.field.number)
+    }
+}
+
+#[inline]
+fn push(lists: &mut Vec<ListId>, list: ListId) {
+    if list != ListId::NONE {
+        lists.push(list);
+    }
+}
+
+/// A search while the lists are gone through.
+struct Search<'s, 'e> {
+    index: &'s Index,
+    event: &'s Event<'e>,
+    document: &'s Document,
+    facts: &'s Facts,
+    arrays: &'s [PathId],
+    outline: u64,
+    blank: u64,
+    /// Whether the outline describes the event in full.
+    is_plain: bool,
+    memo: &'s mut Memo,
+    doubts: &'s mut Vec<u32>,
+    places: &'s mut Vec<u32>,
+}
+
+impl Search<'_, '_> {
+    #[inline]
+    fn go_through(&mut self, postings: &[Posting]) {
+        for posting in postings {
+            if posting.forbids & self.outline != 0 {
+                continue;
+            }
+            if self.is_plain && posting.rest.is_settled() {
+                self.places.push(posting.place);
+            } else {
+                self.look_closer(posting);
+            }
+        }
+    }
+
+    fn look_closer(&mut self, posting: &Posting) {
+        let rests = &self.index.rests;
+        let rest = rests.all[posting.rest.index()];
+        let (open, outlined) = (rest.open_start as usize, rest.outlined_start as usize);
+        if !self.may_hold(&rests.conditions[open..outlined]) {
+            return;
+        }
+        if posting.forbids & self.blank != 0 {
+            let end = rest.outlined_end as usize;
+            if !self.may_hold(&rests.conditions[outlined..end]) {
+                return;
+            }
+        }
+        if posting.rest.is_scheduled() {
+            let rule = &self.index.rules[posting.place as usize];
+            if !(rule.campaign().schedule).contains(self.event.occurred_at) {
+                return;
+            }
+        }
+        if !self.arrays.is_empty() {
+            let joints = rest.joints_start as usize..rest.joints_end as usize;
+            let mut joints = rests.paths[joints].iter();
+            if joints.any(|path| self.arrays.contains(path)) {
+                self.doubts.push(posting.place);
+                return;
+            }
+        }
+        self.places.push(posting.place);
+    }
+
+    #[inline]
+    fn may_hold(&mut self, conditions: &[u32]) -> bool {
+        let all = &self.index.conditions;
+        let mut conditions = conditions.iter();
+        conditions.all(|id| all.may_hold(*id, self.facts, self.document, self.memo))
+    }
+
+    /// Asks the plain evaluation where conditions must hold in one element of an array.
+    fn settle_doubts(&mut self) {
+        self.doubts.sort_unstable();
+        self.doubts.dedup();
+        for place in self.doubts.drain(..) {
+            let rule = &self.index.rules[place as usize];
+            if rule.pattern().matches(self.event.root) {
+                self.places.push(place);
+            }
+        }
+    }
+}
