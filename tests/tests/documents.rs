@@ -91,7 +91,7 @@ fn the_reference_of_the_settings_is_what_the_programs_say() {
             .expect("the program is built");
         assert!(printed.status.success(), "{program} --print-reference");
         let tables = String::from_utf8(printed.stdout).expect("Markdown is text");
-        current += &format!("\n## {program}\n\n{tables}");
+        current.push_str(&["\n## ", program, "\n\n", &tables].concat());
     }
     let current = format!("{}\n", current.trim_end());
     if std::env::var_os("UPDATE_DOCS").is_some() {
