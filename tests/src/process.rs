@@ -16,6 +16,8 @@ pub struct Process {
     child: Child,
     /// Of its health, once it has said it.
     address: OnceLock<String>,
+    /// Of its API, likewise.
+    api: OnceLock<String>,
     log: PathBuf,
 }
 
@@ -48,6 +50,7 @@ impl Process {
         Self {
             child,
             address: OnceLock::new(),
+            api: OnceLock::new(),
             log,
         }
     }
@@ -118,21 +121,36 @@ impl Process {
         servers::signal(name, self.pid());
     }
 
+    /// Where it serves its API, for programs that have one.
+    pub fn api(&self) -> &str {
+        let is_api = |line: &str| line.contains("\"message\":\"API\"");
+        wait::until("the API's address", Duration::from_secs(30), || {
+            self.announced(&self.api, is_api)
+        })
+    }
+
     /// Where it says it serves its health; none until it has said so.
     fn address(&self) -> Option<&str> {
-        if self.address.get().is_none() {
+        self.announced(&self.address, |line| line.contains("health and metrics"))
+    }
+
+    /// The address in the first line of the log of that kind.
+    fn announced<'a>(
+        &self,
+        known: &'a OnceLock<String>,
+        is_it: impl Fn(&str) -> bool,
+    ) -> Option<&'a str> {
+        if known.get().is_none() {
             let log = self.log();
-            let line = log
-                .lines()
-                .find(|line| line.contains("health and metrics"))?;
+            let line = log.lines().find(|line| is_it(line))?;
             let json: serde_json::Value = serde_json::from_str(line).ok()?;
             let address = json["fields"]["address"]
                 .as_str()
                 .or(json["address"].as_str())?;
             // Another call may have been quicker; it found the same.
-            let _ = self.address.set(address.to_owned());
+            let _ = known.set(address.to_owned());
         }
-        self.address.get().map(String::as_str)
+        known.get().map(String::as_str)
     }
 
     /// What the program has logged.
