@@ -77,7 +77,7 @@ impl Connection {
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.push_str(&[name, ": ", value, "\r\n"].concat());
     }
     let mut request = request.into_bytes();
     request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());

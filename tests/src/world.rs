@@ -240,6 +240,23 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let topic = |what| self.kafka.ends(&self.topic(what), PARTITIONS);
+            eprintln!(
+                "--- {}: {} records written",
+                self.name,
+                self.ledger().records()
+            );
+            eprintln!("committed: {:?}", self.committed());
+            eprintln!("events:    {:?}", topic("events"));
+            eprintln!("matches:   {:?}", topic("matches"));
+            eprintln!("members:   {:?}", self.kafka.members(&self.name));
+        }
+    }
+}
+
 /// An event as upstream writes it; some carry headers.
 fn record(event: &Shopping) -> Written {
     let mut headers = Vec::new();

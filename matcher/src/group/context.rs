@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
+use service::kafka::contact::Contact;
 
 use super::GroupMetrics;
 
@@ -26,6 +27,7 @@ pub(crate) struct GroupContext {
     changes: Mutex<VecDeque<Change>>,
     closing: AtomicBool,
     backlog: AtomicI64,
+    contact: Contact,
     metrics: GroupMetrics,
 }
 
@@ -35,6 +37,7 @@ impl GroupContext {
             changes: Mutex::default(),
             closing: AtomicBool::new(false),
             backlog: AtomicI64::new(0),
+            contact: Contact::default(),
             metrics,
         }
     }
@@ -56,6 +59,11 @@ impl GroupContext {
     pub(super) fn backlog(&self) -> i64 {
         self.backlog.load(Ordering::Relaxed)
     }
+
+    /// What is known of the brokers.
+    pub(super) fn contact(&self) -> &Contact {
+        &self.contact
+    }
 }
 
 impl ClientContext for GroupContext {
@@ -68,6 +76,7 @@ impl ClientContext for GroupContext {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.contact.note(&statistics);
         let mut backlog = 0;
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values() {

@@ -45,6 +45,8 @@ pub(crate) enum GroupError {
     Pause(KafkaError),
     #[error("the consumer failed for good: {0}")]
     Consumer(KafkaError),
+    #[error("librdkafka knows no broker any more")]
+    NoBroker,
     #[error("{backlog} records wait and none came for {} s", STALLED.as_secs())]
     Stalled { backlog: i64 },
     #[error(
@@ -185,6 +187,9 @@ impl Group {
     /// # Errors
     /// The partitions cannot be read, or have stopped to be read for no reason.
     pub(crate) fn settle(&mut self) -> Result<(), GroupError> {
+        if self.consumer.context().contact().is_lost() {
+            return Err(GroupError::NoBroker);
+        }
         let backlog = self.consumer.context().backlog();
         let waiting = backlog > 0 && !self.paused;
         if self.progress.is_stalled(waiting, Instant::now()) {

@@ -147,7 +147,12 @@ impl Worker {
             tracing::warn!(worker, error = %why, "rebuilding the worker's consumer and producer");
             rebuilds.retain(|at| at.elapsed() < REBUILD_WINDOW);
             // A broker that is away comes back; a process that exits meanwhile only comes back later.
-            if !matches!(&why, Rebuild::Producer(broken) if broken.is_unanswered()) {
+            let is_away = match &why {
+                Rebuild::Producer(broken) => broken.is_unanswered(),
+                Rebuild::Group(error) => matches!(error, GroupError::NoBroker),
+                _ => false,
+            };
+            if !is_away {
                 rebuilds.push(Instant::now());
             }
             let hopeless = matches!(&why, Rebuild::Group(GroupError::Truncated { .. }));

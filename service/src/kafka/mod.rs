@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod config;
+pub mod contact;
 pub mod reader;
 pub mod topics;
 pub mod transaction;

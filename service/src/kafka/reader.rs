@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::Logged;
+use super::contact::Watched;
 use crate::settings::KafkaSettings;
 
 const PARTITION: i32 = 0;
@@ -86,6 +86,12 @@ pub enum ReadError {
         /// Why.
         error: KafkaError,
     },
+    /// The consumer has forgotten all brokers (see [`super::contact`]). Open a new one.
+    #[error("reading topic {topic}: librdkafka knows no broker any more")]
+    NoBroker {
+        /// Name of the topic.
+        topic: String,
+    },
     /// Whoever asked no longer wants to know.
     #[error("reading topic {topic} was given up")]
     GivenUp {
@@ -116,8 +122,8 @@ pub enum Next<'a> {
 /// A reader of committed records. Blocks, and belongs to one thread.
 pub struct TopicReader {
     source: TopicSource,
-    consumer: BaseConsumer<Logged>,
-    observer: BaseConsumer<Logged>,
+    consumer: BaseConsumer<Watched>,
+    observer: BaseConsumer<Watched>,
 }
 
 impl TopicReader {
@@ -127,7 +133,8 @@ impl TopicReader {
     /// [`ReadError`]: the broker does not answer, or the topic has not one partition.
     pub fn open(source: &TopicSource) -> Result<Self, ReadError> {
         let make = |config: &ClientConfig| {
-            let made: Result<BaseConsumer<Logged>, _> = config.create_with_context(Logged);
+            let made: Result<BaseConsumer<Watched>, _> =
+                config.create_with_context(Watched::default());
             made.map_err(|error| ReadError::Client {
                 topic: source.topic.clone(),
                 error,
@@ -176,9 +183,12 @@ impl TopicReader {
     /// Waits for what comes next. Errors that pass by themselves are logged.
     ///
     /// # Errors
-    /// [`ReadError::Lost`].
+    /// [`ReadError::Lost`], [`ReadError::NoBroker`]: nothing will come any more.
     pub fn next(&self, timeout: Duration) -> Result<Next<'_>, ReadError> {
         match self.consumer.poll(timeout) {
+            None if self.consumer.context().contact.is_lost() => Err(ReadError::NoBroker {
+                topic: self.source.topic.clone(),
+            }),
             None => Ok(Next::Nothing),
             Some(Ok(message)) => Ok(Next::Record(message)),
             Some(Err(KafkaError::PartitionEOF(_))) => Ok(Next::End),
@@ -222,7 +232,7 @@ impl TopicReader {
         }
     }
 
-    fn end(&self, of: &BaseConsumer<Logged>, what: &'static str) -> Result<i64, ReadError> {
+    fn end(&self, of: &BaseConsumer<Watched>, what: &'static str) -> Result<i64, ReadError> {
         let watermarks = of.fetch_watermarks(&self.source.topic, PARTITION, ASK);
         let (_, end) = watermarks.map_err(|error| self.unanswered(what, error))?;
         Ok(end)
