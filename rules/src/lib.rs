@@ -53,6 +53,7 @@ mod evaluate;
 
 mod index;
 
+pub mod live;
 pub mod pattern;
 pub mod rule;
 pub mod rule_set;
@@ -62,6 +63,7 @@ pub mod explain;
 
 pub use check::CampaignProblem;
 pub use explain::Explanation;
+pub use live::LiveRules;
 pub use pattern::Pattern;
 pub use problem::{PatternError, PatternErrors, Problem};
 pub use rule::Rule;

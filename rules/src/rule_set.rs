@@ -1,24 +1,42 @@
-//! Rule sets: all active campaigns, compiled into one immutable index.
+//! Rule sets: all active campaigns of a moment, compiled and immutable.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use schemas::paths::Paths;
-use schemas::{Event, Status};
+use schemas::{CampaignId, Event};
 
 use crate::index::{Facts, Index, Work};
+use crate::live::LiveRules;
 use crate::rule::Rule;
 
 /// The active campaigns of a moment.
 ///
 /// Never changes after it is built: it is shared as `Arc` and replaced as a whole. Any number of
 /// threads may read it at once; readers never lock or wait, and allocate only while the buffers of their thread
-/// grow.
+/// grow. [`LiveRules`](crate::LiveRules) makes the next one from what changed.
 #[derive(Default)]
 pub struct RuleSet {
-    paths: Paths,
-    index: Index,
+    paths: Arc<Paths>,
+    /// Each rule is in force in one of them at most.
+    levels: Box<[Level]>,
+}
+
+/// Rules that were indexed together.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    pub(crate) index: Arc<Index>,
+    /// Which of them are not in force any more.
+    pub(crate) gone: Gone,
+}
+
+/// A set of places of an index.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gone {
+    /// A bit a place; missing words are 0. Copied when it changes while a rule set holds it.
+    words: Arc<Vec<u64>>,
+    count: usize,
 }
 
 /// The buffers of a thread.
@@ -40,20 +58,15 @@ impl RuleSet {
     /// # Panics
     /// At 2³¹ active campaigns, which no machine has the memory for.
     pub fn build(rules: impl IntoIterator<Item = Arc<Rule>>) -> Self {
-        let mut rules: Vec<Arc<Rule>> = rules.into_iter().collect();
-        // Stable, so that the last of an id stays the last.
-        rules.sort_by(|a, b| a.campaign().id.cmp(&b.campaign().id));
-        let mut latest = Vec::<Arc<Rule>>::with_capacity(rules.len());
+        let mut live = LiveRules::new();
         for rule in rules {
-            match latest.last_mut() {
-                Some(last) if last.campaign().id == rule.campaign().id => *last = rule,
-                _ => latest.push(rule),
-            }
+            live.put(rule);
         }
-        latest.retain(|rule| rule.campaign().status == Status::Active);
-        let mut paths = Paths::new();
-        let index = Index::build(latest.into(), &mut paths);
-        Self { paths, index }
+        live.rule_set()
+    }
+
+    pub(crate) fn new(paths: Arc<Paths>, levels: Box<[Level]>) -> Self {
+        Self { paths, levels }
     }
 
     /// The rules that the event wins, in ascending order of campaign id, into `out`, which is cleared
@@ -62,31 +75,84 @@ impl RuleSet {
         out.clear();
         BUFFERS.with_borrow_mut(|buffers| {
             buffers.facts.read(&self.paths, event.root.document());
-            buffers.places.clear();
-            self.index.search(
-                event,
-                &buffers.facts,
-                &mut buffers.work,
-                &mut buffers.places,
-            );
-            let rules = self.index.rules();
-            out.extend(buffers.places.iter().map(|place| &*rules[*place as usize]));
+            for level in &self.levels {
+                buffers.places.clear();
+                let (facts, places) = (&buffers.facts, &mut buffers.places);
+                (level.index).search(event, facts, &mut buffers.work, places);
+                let rules = level.index.rules();
+                let in_force = places.iter().filter(|place| !level.gone.contains(**place));
+                out.extend(in_force.map(|place| &*rules[*place as usize]));
+            }
         });
+        if self.levels.len() > 1 && !out.is_sorted_by(|a, b| id(a) < id(b)) {
+            out.sort_unstable_by(|a, b| id(a).cmp(id(b)));
+        }
     }
 
     /// The active campaigns, in ascending order of campaign id.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
-        self.index.rules().iter()
+        let mut rules: Vec<_> = self.levels.iter().flat_map(Level::rules).collect();
+        rules.sort_by_key(|rule| id(rule));
+        rules.into_iter()
     }
 
     /// How many active campaigns there are.
     pub fn len(&self) -> usize {
-        self.index.rules().len()
+        self.levels.iter().map(Level::len).sum()
+    }
+
+    /// In how many indexes an event is looked up: one, and some small ones with what changed since that was made.
+    pub fn levels(&self) -> usize {
+        self.levels.len()
     }
 
     /// Whether there is no active campaign.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+fn id(rule: &Rule) -> &CampaignId {
+    &rule.campaign().id
+}
+
+impl Level {
+    /// The rules in force, in ascending order of campaign id.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        let numbered = (0..).zip(self.index.rules());
+        let in_force = numbered.filter(|(place, _)| !self.gone.contains(*place));
+        in_force.map(|(_, rule)| rule)
+    }
+
+    /// How many rules are in force.
+    pub(crate) fn len(&self) -> usize {
+        self.index.rules().len() - self.gone.count
+    }
+}
+
+impl Gone {
+    #[inline]
+    fn contains(&self, place: u32) -> bool {
+        let word = self.words.get(place as usize / 64);
+        word.is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    pub(crate) fn insert(&mut self, place: u32) {
+        if self.contains(place) {
+            return;
+        }
+        let words = Arc::make_mut(&mut self.words);
+        let at = place as usize / 64;
+        if words.len() <= at {
+            words.resize(at + 1, 0);
+        }
+        words[at] |= 1 << (place % 64);
+        self.count += 1;
+    }
+
+    /// How many they are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 }
 

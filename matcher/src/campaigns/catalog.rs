@@ -1,9 +1,10 @@
-//! The last good version of every campaign. Pure: records in, a rule set out.
+//! The last good version of every campaign. Pure: records in, rule sets out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rules::{Rule, RuleSet};
+use rules::live::{Merge, Merged};
+use rules::{LiveRules, Rule, RuleSet};
 use schemas::{CampaignError, Encoding, Status};
 
 /// A record of `campaigns` as it came.
@@ -66,14 +67,24 @@ impl Refused {
 pub struct Catalog {
     encoding: Encoding,
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
+    live: LiveRules,
+    /// By [`Status`].
+    counts: [usize; STATUSES.len()],
 }
+
+const STATUSES: [Status; 4] = [
+    Status::Draft,
+    Status::Active,
+    Status::Paused,
+    Status::Archived,
+];
 
 impl Catalog {
     /// An empty catalog of documents in that encoding.
     pub fn new(encoding: Encoding) -> Self {
         Self {
             encoding,
-            rules: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -84,7 +95,10 @@ impl Catalog {
     pub fn apply(&mut self, record: CampaignRecord<'_>) -> Result<Applied, Refused> {
         let key = record.key.ok_or(Refused::NoKey)?;
         let Some(value) = record.value else {
-            self.rules.remove(key);
+            if let Some(before) = self.rules.remove(key) {
+                *self.count_of(&before) -= 1;
+                self.live.remove(&before.campaign().id);
+            }
             return Ok(Applied::Deleted {
                 id: String::from_utf8_lossy(key).into_owned(),
             });
@@ -95,20 +109,39 @@ impl Catalog {
             id: campaign.id.to_string(),
             unknown_fields: campaign.unknown_fields().map(str::to_owned).collect(),
         };
-        let rule = Rule::compile(campaign)?.at_offset(record.offset);
-        self.rules.insert(key.into(), Arc::new(rule));
+        let rule = Arc::new(Rule::compile(campaign)?.at_offset(record.offset));
+        *self.count_of(&rule) += 1;
+        if let Some(before) = self.rules.insert(key.into(), Arc::clone(&rule)) {
+            *self.count_of(&before) -= 1;
+        }
+        self.live.put(rule);
         Ok(stored)
     }
 
-    /// The live campaigns, compiled.
-    pub fn rule_set(&self) -> RuleSet {
-        RuleSet::build(self.rules.values().cloned())
+    /// The active campaigns, compiled. Costs what has changed since the last call.
+    pub fn rule_set(&mut self) -> RuleSet {
+        self.live.rule_set()
     }
 
-    /// How many campaigns have a status.
-    pub fn count(&self, status: Status) -> usize {
-        let with_status = |rule: &&Arc<Rule>| rule.campaign().status == status;
-        self.rules.values().filter(with_status).count()
+    /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].
+    pub fn merge_due(&mut self) -> Option<Merge> {
+        self.live.merge_due()
+    }
+
+    /// Takes the result of that work in.
+    pub fn adopt(&mut self, merged: Merged) {
+        self.live.adopt(merged);
+    }
+
+    /// How many campaigns there are, by status.
+    pub fn counts(&self) -> impl Iterator<Item = (Status, usize)> {
+        STATUSES.into_iter().zip(self.counts)
+    }
+
+    fn count_of(&mut self, rule: &Rule) -> &mut usize {
+        let status = rule.campaign().status;
+        let place = STATUSES.iter().position(|known| *known == status);
+        &mut self.counts[place.expect("every status is listed")]
     }
 }
 
@@ -185,10 +218,11 @@ mod tests {
                 unknown_fields
             }
         );
-        assert_eq!(
-            (catalog.count(Status::Paused), catalog.count(Status::Active)),
-            (1, 0)
-        );
+        let counts: Vec<_> = catalog.counts().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counts, [(Status::Paused, 1)]);
+        assert!(catalog.rule_set().is_empty());
+        apply(&mut catalog, &document(2), 0).unwrap();
+        assert_eq!(catalog.rule_set().len(), 1);
         let tombstone = CampaignRecord {
             key: Some(b"ten"),
             value: None,
@@ -196,6 +230,8 @@ mod tests {
         };
         catalog.apply(tombstone).unwrap();
         assert_eq!(version(&catalog), None);
+        assert_eq!(catalog.counts().map(|(_, count)| count).sum::<usize>(), 0);
+        assert!(catalog.rule_set().is_empty());
         catalog.apply(tombstone).unwrap();
     }
 }

@@ -16,6 +16,7 @@ use service::kafka::reader::{Next, ReadError, TopicReader, TopicSource};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
+use super::merges::Merges;
 use super::{Applied, CampaignMetrics, CampaignRecord, Catalog};
 
 const IDLE: Duration = Duration::from_millis(100);
@@ -83,6 +84,7 @@ impl Follower {
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.
         let mut pending = true;
+        let mut merges = Merges::default();
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
             match reader.next(if pending { Duration::ZERO } else { IDLE })? {
@@ -95,6 +97,7 @@ impl Follower {
                 Next::End => at_end = true,
                 Next::Nothing => {}
             }
+            pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
                 self.rules.store(Arc::new(catalog.rule_set()));
                 self.metrics.in_force(&catalog, next_offset);

@@ -1,7 +1,6 @@
 //! What is told of the campaigns.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use schemas::Status;
 use service::Metrics;
 
 use super::{Catalog, Refused};
@@ -46,9 +45,8 @@ impl CampaignMetrics {
     }
 
     pub(super) fn in_force(&self, catalog: &Catalog, next_offset: i64) {
-        use Status::{Active, Archived, Draft, Paused};
-        for status in [Draft, Active, Paused, Archived] {
-            let count = i64::try_from(catalog.count(status)).unwrap_or(i64::MAX);
+        for (status, count) in catalog.counts() {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.loaded.with_label_values(&[status.as_str()]).set(count);
         }
         self.offset.set(next_offset);

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod follower;
+mod merges;
 mod metrics;
 
 pub use self::catalog::{Applied, CampaignRecord, Catalog, Refused};

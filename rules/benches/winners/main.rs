@@ -94,7 +94,10 @@ fn rounds<T>(events: &[T], mut decide: impl FnMut(&T)) -> Vec<Round> {
                 count += events.len() as u64;
             }
             let spent = processor_time().zip(on_processor);
-            let spent = spent.map_or_else(|| started.elapsed(), |(end, start)| end.saturating_sub(start));
+            let spent = spent.map_or_else(
+                || started.elapsed(),
+                |(end, start)| end.saturating_sub(start),
+            );
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
             let per_second = count as f64 / spent.as_secs_f64();
             Round {

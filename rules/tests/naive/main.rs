@@ -1,6 +1,7 @@
 //! The evaluator against a naive one that works in another way: it flattens the event into values with
 //! their paths and the array elements they lie in, as event-ruler does, and tries every combination.
 
+mod changes;
 mod evaluator;
 mod explain;
 mod generator;
