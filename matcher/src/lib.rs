@@ -14,6 +14,7 @@ mod dead_letter;
 mod group;
 mod positions;
 mod start;
+mod trace;
 
 pub use settings::MatcherSettings;
 pub use start::{Matcher, Settings};

@@ -52,6 +52,16 @@ impl MatchRow {
         }
     }
 
+    /// The match's name.
+    pub fn match_id(&self) -> &str {
+        &self.won.match_id
+    }
+
+    /// The trace of its record (W3C Trace Context).
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
     /// When the matcher decided, in milliseconds since 1970.
     pub fn matched_at_millis(&self) -> i64 {
         self.won.matched_at.as_millisecond()

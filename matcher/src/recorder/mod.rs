@@ -35,6 +35,7 @@ use self::ledger::Ledger;
 use self::refuse::Refuser;
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
 use crate::positions::Positions;
+use crate::trace;
 
 pub(crate) use self::metrics::RecorderMetrics;
 pub use self::settings::RecorderSettings;
@@ -330,7 +331,16 @@ async fn write_patiently(writer: &MatchWriter, row: &MatchRow) -> Result<(), Sto
                 tokio::time::sleep(backoff.next_delay()).await;
                 attempt += 1;
             }
-            result => return result,
+            Ok(()) => {
+                // The fields are made only when somebody listens.
+                tracing::debug!(
+                    trace_id = row.traceparent().and_then(trace::id),
+                    match_id = row.match_id(),
+                    "match recorded"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -13,7 +13,7 @@ use schemas::names::header;
 use schemas::{DeadLetterReason, Encoding, Event, Match, Source};
 use service::kafka::transaction::Open;
 
-use crate::dead_letter;
+use crate::{dead_letter, trace};
 
 /// Headers that a match takes over from its event.
 const CARRIED: [&str; 2] = [header::TRACEPARENT, header::CORRELATION_ID];
@@ -96,6 +96,12 @@ impl Emitter {
             .timestamp(matched_at.as_millisecond());
         record.headers = carried(message);
         transaction.send(record)?;
+        // The fields are made only when somebody listens.
+        tracing::debug!(
+            trace_id = traceparent(message).and_then(trace::id),
+            match_id = self.match_id,
+            "match written, to be committed with its batch"
+        );
         Ok(self.value.len())
     }
 
@@ -154,6 +160,13 @@ fn carried(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {
         }
     }
     carried
+}
+
+/// Of a repeated header the last counts.
+fn traceparent<'m>(message: &'m BorrowedMessage<'_>) -> Option<&'m str> {
+    let headers = message.headers()?;
+    let found = headers.iter().filter(|it| it.key == header::TRACEPARENT);
+    std::str::from_utf8(found.last()?.value?).ok()
 }
 
 fn is_too_large(error: &KafkaError) -> bool {
