@@ -20,5 +20,7 @@ mod metrics;
 pub mod settings;
 mod start;
 
+pub mod ctl;
+
 pub use settings::AdminSettings;
 pub use start::{Admin, Settings};

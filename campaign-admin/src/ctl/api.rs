@@ -1,0 +1,521 @@
+//! The campaigns' API as its clients see it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::{Method, StatusCode, Url};
+use rules::CampaignProblem;
+use schemas::CampaignId;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use service::settings::Secret;
+
+use super::exit::{Exit, Failure};
+
+/// Where the server is, and as whom it is spoken to.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerSettings {
+    /// Address of campaign-admin
+    #[arg(
+        long,
+        env = "CAMPAIGNCTL_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL",
+        global = true
+    )]
+    pub(crate) server: String,
+
+    /// Address of ingest
+    #[arg(
+        long,
+        env = "CAMPAIGNCTL_INGEST",
+        default_value = "http://127.0.0.1:8081",
+        value_name = "URL",
+        global = true
+    )]
+    pub(crate) ingest: String,
+
+    /// API key (cm_…) or bearer token; better given by the environment or a file than by a flag
+    #[arg(long, env = "CAMPAIGNCTL_TOKEN", hide_env_values = true, global = true)]
+    token: Option<Secret>,
+
+    /// File with the API key or token
+    #[arg(
+        long,
+        env = "CAMPAIGNCTL_TOKEN_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    token_file: Option<PathBuf>,
+}
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a request is sent that the server cannot take now.
+const ATTEMPTS: u32 = 4;
+
+/// Longest wait before a request is sent again.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: Url,
+    flag: &'static str,
+    token: Option<Secret>,
+    context: Option<String>,
+}
+
+/// A campaign as it is there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored {
+    /// The document.
+    pub(crate) document: Json,
+    /// Its `ETag`, to change it only if it is still so.
+    pub(crate) tag: String,
+}
+
+/// What must be true for a campaign to be changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum If<'a> {
+    /// It is still so.
+    Tag(&'a str),
+    /// It is not there.
+    Absent,
+}
+
+/// What the server said no to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Problem {
+    /// The status.
+    pub(crate) status: u16,
+    title: String,
+    detail: String,
+    /// What is wrong with a document.
+    errors: Vec<CampaignProblem>,
+    trace_id: Option<String>,
+}
+
+/// What the server says of a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Report {
+    /// What is wrong.
+    #[serde(default)]
+    pub(crate) problems: Vec<CampaignProblem>,
+    /// What is strange, although it is right.
+    #[serde(default)]
+    pub(crate) warnings: Vec<CampaignProblem>,
+}
+
+impl std::error::Error for Problem {}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.title)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        for fault in &self.errors {
+            write!(f, "\n  {fault}")?;
+        }
+        if let (500.., Some(trace)) = (self.status, &self.trace_id) {
+            write!(f, " (trace {trace})")?;
+        }
+        Ok(())
+    }
+}
+
+/// An answer that is no error.
+pub(crate) struct Answer {
+    tag: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body, which must be JSON.
+    pub(crate) fn json(&self) -> anyhow::Result<Json> {
+        serde_json::from_slice(&self.body).context("the server's answer is no JSON")
+    }
+
+    fn stored(&self) -> anyhow::Result<Stored> {
+        let tag = self
+            .tag
+            .clone()
+            .context("the server's answer has no ETag")?;
+        Ok(Stored {
+            document: self.json()?,
+            tag,
+        })
+    }
+}
+
+impl ServerSettings {
+    /// A client of campaign-admin.
+    pub(crate) fn api(&self, context: Option<&str>) -> anyhow::Result<Api> {
+        self.client(&self.server, "--server", context)
+    }
+
+    /// A client of ingest.
+    pub(crate) fn ingest(&self, context: Option<&str>) -> anyhow::Result<Api> {
+        self.client(&self.ingest, "--ingest", context)
+    }
+
+    fn client(
+        &self,
+        address: &str,
+        flag: &'static str,
+        context: Option<&str>,
+    ) -> anyhow::Result<Api> {
+        let base = Url::parse(address)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let base = base.with_context(|| {
+            format!("{address:?} is no address; write {flag} as https://campaigns.example.com")
+        });
+        Ok(Api {
+            http: service::http::client::client(TIMEOUT)?,
+            base: base.map_err(Failure::usage)?,
+            flag,
+            token: self.secret()?,
+            context: context.map(str::to_owned),
+        })
+    }
+
+    fn secret(&self) -> anyhow::Result<Option<Secret>> {
+        let Some(file) = &self.token_file else {
+            return Ok(self.token.clone());
+        };
+        let home = std::env::var_os("HOME");
+        let path = match (file.strip_prefix("~"), home) {
+            (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
+            _ => file.clone(),
+        };
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("the token file {} cannot be read", path.display()))
+            .map_err(Failure::usage)?;
+        Ok(text.trim().parse().ok())
+    }
+}
+
+impl Api {
+    /// Where the server is.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// A campaign; none if there is no such one.
+    pub(crate) async fn campaign(&self, id: &str) -> anyhow::Result<Option<Stored>> {
+        let request = self.request(Method::GET, &path(id, "")?);
+        match self.send(request).await {
+            Ok(answer) => Ok(Some(answer.stored()?)),
+            Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A campaign as it was in that version.
+    pub(crate) async fn version(&self, id: &str, version: u64) -> anyhow::Result<Json> {
+        let request = self.request(Method::GET, &path(id, "")?);
+        self.send(request.query("version", version)).await?.json()
+    }
+
+    /// All campaigns with these labels and states; none of them means any.
+    pub(crate) async fn campaigns(
+        &self,
+        labels: &[String],
+        statuses: &[String],
+    ) -> anyhow::Result<Vec<Json>> {
+        let mut campaigns = Vec::new();
+        let mut page = None;
+        loop {
+            let mut request = self
+                .request(Method::GET, "/v1/campaigns")
+                .query("page_size", 500);
+            if !labels.is_empty() {
+                request = request.query("label", labels.join(","));
+            }
+            if !statuses.is_empty() {
+                request = request.query("status", statuses.join(","));
+            }
+            if let Some(page) = &page {
+                request = request.query("page_token", page);
+            }
+            let mut answer = self.send(request).await?.json()?;
+            if let Json::Array(found) = answer["campaigns"].take() {
+                campaigns.extend(found);
+            }
+            match answer["next_page_token"].take() {
+                Json::String(next) if !next.is_empty() => page = Some(next),
+                _ => return Ok(campaigns),
+            }
+        }
+    }
+
+    /// Makes a campaign be this document.
+    pub(crate) async fn put(
+        &self,
+        id: &str,
+        document: &Json,
+        condition: If<'_>,
+        reason: Option<&str>,
+    ) -> anyhow::Result<Stored> {
+        let request = self.request(Method::PUT, &path(id, "")?);
+        let request = request.condition(condition).reason(reason).body(document);
+        self.send(request).await?.stored()
+    }
+
+    /// Removes a campaign.
+    pub(crate) async fn delete(
+        &self,
+        id: &str,
+        condition: If<'_>,
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, &path(id, "")?);
+        self.send(request.condition(condition).reason(reason))
+            .await?;
+        Ok(())
+    }
+
+    /// Does something with a campaign: `pause`, `resume`, `archive`, or `revert` to a version.
+    pub(crate) async fn turn(
+        &self,
+        id: &str,
+        action: &str,
+        version: Option<u64>,
+        reason: Option<&str>,
+    ) -> anyhow::Result<Stored> {
+        let request = self.request(Method::POST, &path(id, &format!(":{action}"))?);
+        let mut request = request.reason(reason);
+        if let Some(version) = version {
+            request = request.body(&json!({"version": version}));
+        }
+        self.send(request).await?.stored()
+    }
+
+    /// What was done to a campaign, newest first.
+    ///
+    /// # Errors
+    /// There never was such a campaign.
+    pub(crate) async fn history(&self, id: &str) -> anyhow::Result<Vec<Json>> {
+        let mut history = Vec::new();
+        let mut page = None;
+        loop {
+            let request = self.request(Method::GET, &path(id, "/history")?);
+            let mut request = request.query("page_size", 100);
+            if let Some(page) = &page {
+                request = request.query("page_token", page);
+            }
+            let mut answer = self.send(request).await?.json()?;
+            if let Json::Array(found) = answer["changes"].take() {
+                history.extend(found);
+            }
+            match answer["next_page_token"].take() {
+                Json::String(next) if !next.is_empty() => page = Some(next),
+                _ => return Ok(history),
+            }
+        }
+    }
+
+    /// What the server says of a document: what is wrong, and what is strange.
+    pub(crate) async fn check(&self, document: &Json) -> anyhow::Result<Report> {
+        let request = self
+            .request(Method::POST, "/v1/campaigns:check")
+            .body(document);
+        let answer = self.send(request).await?.json()?;
+        serde_json::from_value(answer).context("the server's report is of another form")
+    }
+
+    /// Whether the server answers and lets us in.
+    pub(crate) async fn probe(&self) -> anyhow::Result<()> {
+        let request = self
+            .request(Method::GET, "/v1/campaigns")
+            .query("page_size", 1);
+        self.send(request).await.map(drop)
+    }
+
+    /// A request to be filled in.
+    pub(crate) fn request(&self, method: Method, path: &str) -> Request {
+        let mut url = self.base.clone();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{prefix}{path}"));
+        Request(reqwest::Request::new(method, url))
+    }
+
+    /// Sends a request, again if the server cannot take it now.
+    ///
+    /// # Errors
+    /// [`Problem`] is what the server says; or it could not be reached.
+    pub(crate) async fn send(&self, request: Request) -> anyhow::Result<Answer> {
+        let mut request = request.0;
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {}", token.reveal());
+            let mut value: reqwest::header::HeaderValue = value
+                .parse()
+                .context("the token has characters that no header may have")
+                .map_err(Failure::usage)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let mut attempt = 1;
+        loop {
+            let again = request.try_clone();
+            let answer = self.http.execute(request).await;
+            let answer = answer.map_err(|error| self.unreachable(&error))?;
+            let status = answer.status();
+            let wait = retry_after(answer.headers());
+            if let (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(again)) =
+                (status, again)
+                && attempt < ATTEMPTS
+            {
+                tokio::time::sleep(wait).await;
+                request = again;
+                attempt += 1;
+                continue;
+            }
+            let tag = answer.headers().get(ETAG);
+            let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+            let url = answer.url().clone();
+            let body = answer.bytes().await;
+            let body = body.map_err(|error| self.unreachable(&error))?.to_vec();
+            if status.is_success() {
+                return Ok(Answer { tag, body });
+            }
+            return Err(self.refused(status, &url, &body));
+        }
+    }
+
+    fn refused(&self, status: StatusCode, url: &Url, body: &[u8]) -> anyhow::Error {
+        let Ok(mut problem) = serde_json::from_slice::<Problem>(body) else {
+            let text = String::from_utf8_lossy(body);
+            let text: String = text.chars().take(200).collect();
+            return anyhow::anyhow!(
+                "{url} answered {status}: {text:?}; is {} the address of the right server?{}",
+                self.flag,
+                self.in_context()
+            );
+        };
+        problem.status = status.as_u16();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let _infallible = write!(
+                    problem.detail,
+                    "; set CAMPAIGNCTL_TOKEN, --token-file or the context{}",
+                    self.in_context()
+                );
+                Failure::with(Exit::Failed, problem)
+            }
+            StatusCode::NOT_FOUND => Failure::with(Exit::No, problem),
+            StatusCode::PRECONDITION_FAILED => Failure::with(Exit::Conflict, problem),
+            _ => problem.into(),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        // The innermost says why: connection refused, a name that is not known, a certificate.
+        let mut why: &dyn std::error::Error = error;
+        while let Some(source) = why.source() {
+            why = source;
+        }
+        anyhow::anyhow!(
+            "{} does not answer: {why}; set {}, {} or the context{}",
+            self.address(),
+            self.flag,
+            if self.flag == "--ingest" {
+                "CAMPAIGNCTL_INGEST"
+            } else {
+                "CAMPAIGNCTL_SERVER"
+            },
+            self.in_context()
+        )
+    }
+
+    fn in_context(&self) -> String {
+        let context = self.context.as_ref();
+        context.map_or_else(String::new, |name| format!(" (now the context {name:?})"))
+    }
+}
+
+/// Whether an error is the server's answer with that status.
+pub(crate) fn is_status(error: &anyhow::Error, status: StatusCode) -> bool {
+    let problem = error.downcast_ref::<Problem>().or_else(|| {
+        let failure = error.downcast_ref::<Failure>()?;
+        failure.cause::<Problem>()
+    });
+    problem.is_some_and(|problem| problem.status == status.as_u16())
+}
+
+fn retry_after(headers: &reqwest::header::HeaderMap) -> Duration {
+    let seconds = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    seconds
+        .map_or(Duration::from_millis(500), Duration::from_secs)
+        .min(MAX_WAIT)
+}
+
+fn path(id: &str, further: &str) -> anyhow::Result<String> {
+    CampaignId::check(id).map_err(Failure::usage)?;
+    if id.bytes().all(|byte| byte == b'.') {
+        // Addresses take them for steps.
+        return Err(Failure::usage(anyhow::anyhow!(
+            "{id:?} can be no campaign's id here"
+        )));
+    }
+    Ok(format!("/v1/campaigns/{id}{further}"))
+}
+
+/// A request that is being filled in.
+pub(crate) struct Request(reqwest::Request);
+
+impl Request {
+    /// With a parameter.
+    #[must_use]
+    pub(crate) fn query(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        let url = self.0.url_mut();
+        url.query_pairs_mut().append_pair(name, &value.to_string());
+        self
+    }
+
+    /// With a body of JSON.
+    #[must_use]
+    pub(crate) fn body(self, body: &Json) -> Self {
+        self.bytes("application/json", body.to_string().into_bytes())
+    }
+
+    /// With a body of that kind.
+    #[must_use]
+    pub(crate) fn bytes(mut self, kind: &'static str, body: Vec<u8>) -> Self {
+        let kind = reqwest::header::HeaderValue::from_static(kind);
+        self.0.headers_mut().insert(CONTENT_TYPE, kind);
+        *self.0.body_mut() = Some(body.into());
+        self
+    }
+
+    fn condition(mut self, condition: If<'_>) -> Self {
+        let (name, value) = match condition {
+            If::Tag(tag) => (IF_MATCH, tag),
+            If::Absent => (IF_NONE_MATCH, "*"),
+        };
+        // A tag comes from a header, so it can be one.
+        if let Ok(value) = value.parse() {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    fn reason(self, reason: Option<&str>) -> Self {
+        match reason {
+            Some(reason) => self.query("reason", reason),
+            None => self,
+        }
+    }
+}

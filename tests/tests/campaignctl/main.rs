@@ -1,0 +1,10 @@
+//! `campaignctl` as its users run it: the real program against the real server and the real Kafka.
+
+mod installation;
+
+mod campaigns;
+mod contexts;
+mod dead_letters;
+mod doctor;
+mod events;
+mod reference;
