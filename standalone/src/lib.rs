@@ -1,10 +1,10 @@
 //! Everything in one process, to try it out: an embedded broker, the topics, sample campaigns, a stream
-//! of sample events, the matcher, and the matches in memory instead of in a database. For development
-//! only.
+//! of sample events, the matcher, the campaigns' API, and the matches in memory instead of in a database.
+//! For development only.
 //!
 //! Reads in the order of the start: [`settings`] are read, a broker is found or started ([`place`]),
-//! [`campaigns`] and [`events`] write the [`samples`], [`matches`] shows what comes of them; [`run()`]
-//! puts it all together.
+//! [`campaigns`] and [`events`] write the [`samples`], [`api`] takes changes, [`matches`] shows what comes
+//! of it all; [`run()`] puts it together.
 
 pub mod settings;
 
@@ -15,6 +15,8 @@ pub mod place;
 pub mod campaigns;
 pub mod events;
 pub mod samples;
+
+pub mod api;
 
 pub mod matches;
 pub mod topic;

@@ -18,13 +18,14 @@ use tokio::task::JoinHandle;
 use crate::Arguments;
 use crate::matches::{self, Matches, Seen};
 use crate::place::Place;
-use crate::{campaigns, events};
+use crate::{api, campaigns, events};
 
 /// A database that is started along with us takes as long.
 const DATABASE_START: Duration = Duration::from_mins(1);
 
-/// Runs until a signal or a fatal error; then stops in the order of the data: first the events, then the
-/// matcher, which commits what it has finished, then whoever reads matches, the broker last.
+/// Runs until a signal or a fatal error; then stops in the order of the data: first the events, then
+/// the campaigns' API, the matcher, which commits what it has finished, then whoever reads matches, the
+/// broker last.
 ///
 /// # Errors
 /// Something cannot be started: an address is taken, the data directory is locked, the broker cannot
@@ -44,7 +45,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         prepared = prepare(&arguments, &kafka, &place) => prepared?,
     };
 
-    say_where(&arguments, &kafka, running.address())?;
+    let api = api::serve(&arguments, &kafka, &place, &running).await?;
+    say_where(&arguments, &kafka, running.address(), api.address)?;
     let topics = &arguments.topics;
     let mut workers = arguments.matcher.clone();
     workers.instance = workers.instance.or(place.instance.clone());
@@ -75,6 +77,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     shutdown.requested().await;
     drop(producer);
+    api.end().await?;
     tokio::task::spawn_blocking(move || matcher.join()).await?;
     shown.await?;
     let code = running.end().await?;
@@ -144,14 +147,20 @@ fn print(won: &Match<'_>) -> io::Result<()> {
     )
 }
 
-fn say_where(arguments: &Arguments, kafka: &KafkaSettings, web: SocketAddr) -> io::Result<()> {
+fn say_where(
+    arguments: &Arguments,
+    kafka: &KafkaSettings,
+    web: SocketAddr,
+    api: SocketAddr,
+) -> io::Result<()> {
     let embedded = arguments.kafka.is_none();
     let mut text = format!(
         "Campaign Manager runs, for development only. Ctrl-C ends it.\n\n  \
-           Kafka    {}{}\n  \
-           matches  http://{web}/matches\n  \
-           health   http://{web}/readyz\n  \
-           metrics  http://{web}/metrics\n",
+           Kafka      {}{}\n  \
+           campaigns  http://{api}/docs\n  \
+           matches    http://{web}/matches\n  \
+           health     http://{web}/readyz\n  \
+           metrics    http://{web}/metrics\n",
         kafka.bootstrap_servers,
         if embedded { "  (embedded)" } else { "" },
     );

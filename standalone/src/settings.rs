@@ -4,12 +4,13 @@ use std::ops::Deref;
 #[cfg(feature = "embedded-broker")]
 use std::path::PathBuf;
 
+use campaign_admin::AdminSettings;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use matcher::MatcherSettings;
 use matcher::recorder::RecorderSettings;
 use service::program::ProgramSettings;
-use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
+use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
 
 /// The settings, with the broker that was named.
 #[derive(Debug)]
@@ -76,6 +77,12 @@ pub struct Flags {
     /// The recorder.
     #[command(flatten)]
     pub recorder: RecorderSettings,
+    /// Changes of campaigns.
+    #[command(flatten)]
+    pub admin: AdminSettings,
+    /// The campaigns' API.
+    #[command(flatten)]
+    pub api: ApiSettings,
     /// The database, if there is one.
     #[command(flatten)]
     pub scylla: ScyllaSettings,
@@ -99,6 +106,9 @@ impl CommandFactory for Arguments {
             .mut_arg("filter", |filter| filter.default_value("warn"))
             .mut_arg("metrics_addr", |address| {
                 address.default_value("127.0.0.1:9464")
+            })
+            .mut_arg("http_addr", |address| {
+                address.default_value("127.0.0.1:8080")
             })
             .mut_arg("bootstrap_servers", |servers| {
                 servers.help("The same as --kafka").hide_default_value(true)
@@ -163,15 +173,9 @@ mod tests {
 
     #[test]
     fn everything_stays_on_this_machine_unless_set() {
-        assert!(
-            parse(&[])
-                .unwrap()
-                .program
-                .http
-                .metrics_addr
-                .ip()
-                .is_loopback()
-        );
+        let ours = parse(&[]).unwrap();
+        assert!(ours.program.http.metrics_addr.ip().is_loopback());
+        assert!(ours.api.http_addr.ip().is_loopback());
         let open = parse(&["--metrics-addr", "0.0.0.0:80"]).unwrap();
         assert!(open.program.http.metrics_addr.ip().is_unspecified());
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::http::{self, Connection};
 use tests::process::binary;
 use tests::standalone::Standalone;
 use tests::topics::Kafka;
@@ -21,9 +22,10 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
     demo.wait_kept(5);
     let printed = demo.process.log();
     for address in [
-        "  matches  http://127.0.0.1:",
-        "  health   http://",
-        "  metrics  http://",
+        "  campaigns  http://127.0.0.1:",
+        "  matches    http://127.0.0.1:",
+        "  health     http://",
+        "  metrics    http://",
     ] {
         assert!(printed.contains(address), "{printed}");
     }
@@ -41,11 +43,31 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
     assert!(of_customer.contains(newest));
     assert!(of_customer.iter().all(|won| won["customer_id"] == customer));
 
+    // Campaigns can be changed while it runs.
+    let address = demo.process.api();
+    let mut api = Connection::open(address).expect("the API is there");
+    let everything = json!({
+        "id": "everything", "name": "A point for everything", "when": {"event_type": [{"exists": true}]},
+        "reward": {"kind": "points", "amount": 1},
+    });
+    let body = everything.to_string();
+    let headers = [("content-type", "application/json")];
+    let request = http::request("POST", "/v1/campaigns", &headers, body.as_bytes());
+    let answer = api.ask(&request).expect("an answer");
+    assert_eq!(answer.status, 201, "{}", answer.json());
+    wait::until("its matches", Duration::from_secs(30), || {
+        let page = demo.matches("?limit=100")?;
+        let matches = page["matches"].as_array()?;
+        let ours = |won: &&Value| won["campaign_id"] == "everything";
+        matches.iter().find(ours).map(drop)
+    });
+
     // Nobody else can open its data.
     let second = Command::new(binary("standalone"))
         .args([
             "--broker-port=0",
             "--metrics-addr=127.0.0.1:0",
+            "--http-addr=127.0.0.1:0",
             "--data-dir",
         ])
         .arg(folder.path().join("data"))
@@ -66,7 +88,7 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
     // What was there is there again, and the sample campaigns have not been written once more.
     let again = Standalone::start(folder.path(), &[("SAMPLES", "false")]);
     assert!(again.kept() >= before, "{} of {before}", again.kept());
-    assert_eq!(again.kafka().read_all("campaigns").len(), 4);
+    assert_eq!(again.kafka().read_all("campaigns").len(), 5);
     let (status, _) = again.process.terminate();
     assert!(status.success(), "{status}");
 }
