@@ -172,7 +172,7 @@ mod tests {
         missing field `name`
         /when/payload/a~1b: a field takes a list of alternatives; this is a number, write [5]
         /when/payload/amount/0: "numeric" needs a number after ">="; there is nothing
-        /when/payload/amount/1: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists
+        /when/payload/amount/1: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, regexp, time, decimal, semver, contains-all, size, field
         "#);
     }
 

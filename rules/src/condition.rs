@@ -5,7 +5,9 @@ use std::ops::{Bound, RangeBounds};
 use schemas::{Number, Value};
 
 use crate::letter_case::Folded;
+use crate::meaning::Meaning;
 use crate::network::Network;
+use crate::whole::Whole;
 use crate::wildcard::Wildcard;
 
 /// What a pattern asks of one field: a value of the event must meet one of the alternatives, or the
@@ -18,6 +20,8 @@ pub(crate) struct Condition {
     numbers: Sorted<Number>,
     tests: Vec<Test>,
     absent: bool,
+    /// Alternatives that ask about the field as a whole.
+    wholes: Vec<Whole>,
 }
 
 /// An alternative that is not an exact string or number.
@@ -30,6 +34,7 @@ pub(crate) enum Test {
     Range(NumberRange),
     Network(Network),
     AnythingBut(Excluded),
+    Meaning(Meaning),
 }
 
 /// A test of strings; nothing else meets it.
@@ -101,6 +106,7 @@ pub(crate) struct Alternatives {
     pub(crate) numbers: Vec<Number>,
     pub(crate) tests: Vec<Test>,
     pub(crate) absent: bool,
+    pub(crate) wholes: Vec<Whole>,
 }
 
 impl From<Alternatives> for Condition {
@@ -110,11 +116,25 @@ impl From<Alternatives> for Condition {
             numbers: Sorted::new(read.numbers),
             tests: read.tests,
             absent: read.absent,
+            wholes: read.wholes,
         }
     }
 }
 
 impl Condition {
+    /// The condition with one value as its only alternative; none of lists and objects.
+    pub(crate) fn exactly(value: &serde_json::Value) -> Option<Self> {
+        let mut read = Alternatives::default();
+        match value {
+            serde_json::Value::Null => read.tests.push(Test::Null),
+            serde_json::Value::Bool(value) => read.tests.push(Test::Bool(*value)),
+            serde_json::Value::Number(number) => read.numbers.push(Number::from_json(number)),
+            serde_json::Value::String(text) => read.strings.push(text.as_str().into()),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => return None,
+        }
+        Some(read.into())
+    }
+
     /// Whether the value, which is neither an array nor an object, meets an alternative.
     pub(crate) fn is_met_by(&self, value: &Value<'_>) -> bool {
         let exact = match *value {
@@ -140,6 +160,11 @@ impl Condition {
         &self.tests
     }
 
+    /// The alternatives that ask about the field as a whole.
+    pub(crate) fn wholes(&self) -> &[Whole] {
+        &self.wholes
+    }
+
     /// Whether the field may be absent.
     pub(crate) fn allows_absence(&self) -> bool {
         self.absent
@@ -150,7 +175,11 @@ impl Condition {
     pub(crate) fn rank(&self) -> u8 {
         let exact = u8::from(!self.strings.0.is_empty() || !self.numbers.0.is_empty());
         let tests = self.tests.iter().map(Test::rank).max();
-        tests.unwrap_or(exact).max(u8::from(self.absent) * 8)
+        let wholes = u8::from(!self.wholes.is_empty()) * 7;
+        tests
+            .unwrap_or(exact)
+            .max(u8::from(self.absent) * 8)
+            .max(wholes)
     }
 }
 
@@ -163,6 +192,7 @@ impl Test {
             (Self::Range(range), Value::Number(number)) => range.contains(*number),
             (Self::Network(network), Value::String(text)) => network.contains(text),
             (Self::AnythingBut(excluded), value) => !excluded.contains(value),
+            (Self::Meaning(meaning), value) => meaning.is_met_by(value),
             _ => false,
         }
     }
@@ -173,7 +203,7 @@ impl Test {
             Self::Text(TextTest::Prefix(_) | TextTest::Suffix(_)) => 3,
             Self::Range(_) => 4,
             Self::Text(_) => 5,
-            Self::Network(_) => 6,
+            Self::Network(_) | Self::Meaning(_) => 6,
             Self::AnythingBut(_) => 7,
             Self::Exists => 8,
         }

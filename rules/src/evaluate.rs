@@ -79,6 +79,34 @@ fn element(fields: &[(Box<str>, Part)], elements: Elements<'_>) -> Verdict {
 /// Conditions on the value of one field. An object has no value, and an array has those of its
 /// elements.
 pub(crate) fn value(conditions: &[Arc<Condition>], field: Option<Node<'_>>) -> Verdict {
+    if let Some(node) = field
+        && conditions
+            .iter()
+            .any(|condition| !condition.wholes().is_empty())
+    {
+        return whole(conditions, node);
+    }
+    by_values(conditions, field)
+}
+
+/// The same, if some ask about the field as a whole: the others must be met by its values.
+fn whole(conditions: &[Arc<Condition>], node: Node<'_>) -> Verdict {
+    let is_met = |condition: &&Arc<Condition>| {
+        let mut wholes = condition.wholes().iter();
+        wholes.any(|whole| whole.is_met_by(node))
+    };
+    let others = conditions.iter().filter(|condition| !is_met(condition));
+    let others: Vec<_> = others.cloned().collect();
+    match by_values(&others, Some(node)) {
+        Verdict::Absent if others.len() < conditions.len() => Verdict::Met,
+        verdict => verdict,
+    }
+}
+
+fn by_values(conditions: &[Arc<Condition>], field: Option<Node<'_>>) -> Verdict {
+    if conditions.is_empty() {
+        return Verdict::Met;
+    }
     let decided = |holds| {
         if holds {
             Verdict::Met

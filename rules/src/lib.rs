@@ -6,7 +6,8 @@
 //! conjunctions, and these are evaluated on decoded events; a rule set holds the rules of all active
 //! campaigns.
 //!
-//! Invariants: what compiles is within the [`limits`]; evaluation neither fails nor allocates; nothing
+//! Invariants: what compiles is within the [`limits`]; evaluation does not fail, and allocates only for what is compared
+//! in another form than it was written in (decimals, conditions on a whole field, caches of regular expressions); nothing
 //! here changes once it is built.
 //!
 //! ```
@@ -42,7 +43,9 @@ mod parse;
 mod operator;
 
 mod letter_case;
+mod meaning;
 mod network;
+mod whole;
 mod wildcard;
 
 mod condition;

@@ -15,6 +15,10 @@ pub const MAX_LIST: usize = 20_000;
 /// Most `*` in one `wildcard`. Each costs a search through the text.
 pub const MAX_WILDCARDS: usize = 32;
 
+/// Largest program that a `regexp` may compile to, in bytes, and largest cache of it. A class of a thousand characters
+/// repeated a hundred times is too much.
+pub const MAX_REGEXP_BYTES: usize = 256 * 1024;
+
 /// Most ways to meet a pattern: the objects of one `$or` are added, those of several `$or` beside each
 /// other multiplied. Each way is a conjunction that the rule set keeps for itself.
 pub const MAX_CONJUNCTIONS: usize = 1_000;

@@ -8,12 +8,14 @@ use serde_json::{Map, Value as Json};
 use crate::condition::{Alternatives, Excluded, NumberRange, Sorted, Test, TextTest};
 use crate::letter_case::Folded;
 use crate::limits::MAX_LIST;
+use crate::meaning::{self, Meaning};
 use crate::network::Network;
 use crate::problem::{Problem, clip, kind};
+use crate::whole::{self, Whole};
 use crate::wildcard::Wildcard;
 
-/// Every operator, in the order of the specification.
-pub(crate) const NAMES: [&str; 9] = [
+/// The operators of EventBridge's language, in the order of the specification.
+const NAMES: [&str; 9] = [
     "exactly",
     "prefix",
     "suffix",
@@ -24,6 +26,11 @@ pub(crate) const NAMES: [&str; 9] = [
     "cidr",
     "exists",
 ];
+
+/// Every operator.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(meaning::NAMES).chain(whole::NAMES)
+}
 
 const COMPARISONS: [&str; 5] = ["=", "<", "<=", ">", ">="];
 
@@ -53,10 +60,18 @@ pub(crate) fn without_list(fields: &Map<String, Json>) -> Option<&'static str> {
     let is_operand = match (name, operand) {
         ("anything-but" | "equals-ignore-case", _)
         | ("exists", Json::Bool(_))
-        | ("exactly" | "prefix" | "suffix" | "wildcard" | "cidr", Json::String(_)) => true,
+        | ("contains-all", Json::Array(_))
+        | (
+            "exactly" | "prefix" | "suffix" | "wildcard" | "cidr" | "regexp" | "semver",
+            Json::String(_),
+        ) => true,
         ("numeric", Json::Array(list)) => {
             let first = list.first().and_then(Json::as_str);
             first.is_some_and(|first| COMPARISONS.contains(&first))
+        }
+        ("decimal" | "size" | "field", Json::Array(list)) => {
+            let first = list.first().and_then(Json::as_str);
+            first.is_some_and(|first| COMPARISONS.contains(&first) || first == "!=")
         }
         ("prefix" | "suffix", Json::Object(inner)) => inner.contains_key("equals-ignore-case"),
         _ => false,
@@ -96,14 +111,23 @@ pub(crate) fn read(fields: &Map<String, Json>, into: &mut Alternatives) -> Resul
         },
         "cidr" => Test::Network(Network::parse(string(operator, operand)?)?),
         "anything-but" => Test::AnythingBut(anything_but(operand)?),
-        text_operator => Test::Text(text(text_operator, operand)?),
+        other => {
+            if let Some(meaning) = Meaning::read(other, operand) {
+                Test::Meaning(meaning?)
+            } else if let Some(whole) = Whole::read(other, operand) {
+                into.wholes.push(whole?);
+                return Ok(());
+            } else {
+                Test::Text(text(other, operand)?)
+            }
+        }
     };
     into.tests.push(test);
     Ok(())
 }
 
 fn known(name: &str) -> Option<&'static str> {
-    NAMES.into_iter().find(|known| *known == name)
+    names().find(|known| *known == name)
 }
 
 /// The only field, or the names of at most five.
@@ -115,7 +139,7 @@ fn single(fields: &Map<String, Json>) -> Result<(&str, &Json), Vec<String>> {
     }
 }
 
-fn wrong(operator: &'static str, expected: &'static str, found: &Json) -> Problem {
+pub(crate) fn wrong(operator: &'static str, expected: &'static str, found: &Json) -> Problem {
     Problem::Operand {
         operator,
         expected,
@@ -123,7 +147,7 @@ fn wrong(operator: &'static str, expected: &'static str, found: &Json) -> Proble
     }
 }
 
-fn string<'a>(operator: &'static str, operand: &'a Json) -> Result<&'a str, Problem> {
+pub(crate) fn string<'a>(operator: &'static str, operand: &'a Json) -> Result<&'a str, Problem> {
     operand
         .as_str()
         .ok_or_else(|| wrong(operator, "a string", operand))
@@ -234,27 +258,56 @@ enum Numeric {
 }
 
 fn numeric(operand: &Json) -> Result<Numeric, Problem> {
+    let range = range("numeric", operand, |comparison, value| match value {
+        Json::Number(number) => Ok(Number::from_json(number)),
+        other => Err(Problem::ComparisonValue {
+            operator: "numeric",
+            comparison,
+            found: Some(kind(other)),
+        }),
+    })?;
+    Ok(match range {
+        Range {
+            low: Bound::Included(low),
+            high: Bound::Included(high),
+        } if low == high => Numeric::Equal(low),
+        Range { low, high } => Numeric::Range(NumberRange { low, high }),
+    })
+}
+
+/// What lies between two bounds; something does.
+pub(crate) struct Range<T> {
+    pub(crate) low: Bound<T>,
+    pub(crate) high: Bound<T>,
+}
+
+/// Reads a list of one or two comparisons, whose values `read` makes something of.
+pub(crate) fn range<T: Ord + Copy + std::fmt::Display>(
+    operator: &'static str,
+    operand: &Json,
+    read: impl Fn(&'static str, &Json) -> Result<T, Problem>,
+) -> Result<Range<T>, Problem> {
     let Json::Array(list) = operand else {
         let expected = "a list of a comparison and a number, as [\">=\", 50]";
-        return Err(wrong("numeric", expected, operand));
+        return Err(wrong(operator, expected, operand));
     };
     let mut comparisons = Vec::with_capacity(2);
     for pair in list.chunks(2) {
-        comparisons.push(comparison(&pair[0], pair.get(1))?);
+        let sign = comparison(operator, &pair[0])?;
+        let value = pair.get(1).ok_or(Problem::ComparisonValue {
+            operator,
+            comparison: sign,
+            found: None,
+        })?;
+        comparisons.push((sign, read(sign, value)?));
         if comparisons.len() > 2 {
-            return Err(Problem::NumericForm);
+            return Err(Problem::RangeForm { operator });
         }
     }
-    match *comparisons {
-        [("=", number)] => Ok(Numeric::Equal(number)),
-        [(sign @ (">" | ">="), number)] => Ok(Numeric::Range(NumberRange {
-            low: bound(sign, number),
-            high: Bound::Unbounded,
-        })),
-        [(sign @ ("<" | "<="), number)] => Ok(Numeric::Range(NumberRange {
-            low: Bound::Unbounded,
-            high: bound(sign, number),
-        })),
+    let (low, high) = match *comparisons {
+        [("=", value)] => (Bound::Included(value), Bound::Included(value)),
+        [(sign @ (">" | ">="), value)] => (bound(sign, value), Bound::Unbounded),
+        [(sign @ ("<" | "<="), value)] => (Bound::Unbounded, bound(sign, value)),
         [(above @ (">" | ">="), low), (below @ ("<" | "<="), high)] => {
             let both_inclusive = above == ">=" && below == "<=";
             if low > high || (low == high && !both_inclusive) {
@@ -263,33 +316,24 @@ fn numeric(operand: &Json) -> Result<Numeric, Problem> {
                     high: format!("{below} {high}"),
                 });
             }
-            Ok(Numeric::Range(NumberRange {
-                low: bound(above, low),
-                high: bound(below, high),
-            }))
+            (bound(above, low), bound(below, high))
         }
-        _ => Err(Problem::NumericForm),
-    }
+        _ => return Err(Problem::RangeForm { operator }),
+    };
+    Ok(Range { low, high })
 }
 
-fn comparison(sign: &Json, number: Option<&Json>) -> Result<(&'static str, Number), Problem> {
+fn comparison(operator: &'static str, sign: &Json) -> Result<&'static str, Problem> {
     let known = sign
         .as_str()
         .and_then(|sign| COMPARISONS.into_iter().find(|known| *known == sign));
-    let Some(comparison) = known else {
-        let found = clip(&sign.to_string());
-        return Err(Problem::Comparison { found });
-    };
-    match number {
-        Some(Json::Number(number)) => Ok((comparison, Number::from_json(number))),
-        other => Err(Problem::ComparisonValue {
-            comparison,
-            found: other.map(kind),
-        }),
-    }
+    known.ok_or_else(|| Problem::Comparison {
+        operator,
+        found: clip(&sign.to_string()),
+    })
 }
 
-fn bound(sign: &str, number: Number) -> Bound<Number> {
+fn bound<T>(sign: &str, number: T) -> Bound<T> {
     if sign.ends_with('=') {
         Bound::Included(number)
     } else {
@@ -311,7 +355,12 @@ fn nearest(word: &str) -> Option<&'static str> {
         "not" | "not-in" | "nin" | "ne" | "noneof" | "none-of" | "except" => Some("anything-but"),
         "starts-with" | "startswith" | "begins-with" => Some("prefix"),
         "ends-with" | "endswith" => Some("suffix"),
-        "contains" | "like" | "glob" | "match" => Some("wildcard"),
+        "contains" | "like" | "glob" => Some("wildcard"),
+        "regex" | "match" | "matches" => Some("regexp"),
+        "date" | "date-time" | "after" | "before" => Some("time"),
+        "version" => Some("semver"),
+        "length" | "count" => Some("size"),
+        "all" | "has-all" | "contains-every" => Some("contains-all"),
         "number" | "range" | "between" | "gt" | "gte" | "lt" | "lte" | "=" | "<" | "<=" | ">"
         | ">=" => Some("numeric"),
         "ip" | "ip-address" | "network" => Some("cidr"),
@@ -320,8 +369,7 @@ fn nearest(word: &str) -> Option<&'static str> {
         _ => None,
     };
     synonym.or_else(|| {
-        NAMES
-            .into_iter()
+        names()
             .map(|name| (distance(&word, name), name))
             .filter(|&(distance, _)| distance <= 2)
             .min()

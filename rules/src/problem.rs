@@ -133,7 +133,7 @@ pub enum Problem {
     /// An operator that the language does not have.
     #[error(
         "there is no operator {found:?}; {} {}",
-        did_you_mean(*.near), crate::operator::NAMES.join(", ")
+        did_you_mean(*.near), crate::operator::names().collect::<Vec<_>>().join(", ")
     )]
     UnknownOperator {
         /// What stands there.
@@ -175,14 +175,18 @@ pub enum Problem {
         operator: &'static str,
     },
     /// A comparison that there is not.
-    #[error("\"numeric\" has no comparison {found}; the comparisons are =, <, <=, > and >=")]
+    #[error("\"{operator}\" has no comparison {found}; the comparisons are =, <, <=, > and >=")]
     Comparison {
+        /// The operator.
+        operator: &'static str,
         /// What stands there, as JSON.
         found: String,
     },
     /// A comparison without its number.
-    #[error("\"numeric\" needs a number after \"{comparison}\"; {}", number_found(*.found))]
+    #[error("\"{operator}\" needs a number after \"{comparison}\"; {}", number_found(*.found))]
     ComparisonValue {
+        /// The operator.
+        operator: &'static str,
         /// The comparison.
         comparison: &'static str,
         /// What stands there, if anything.
@@ -190,10 +194,52 @@ pub enum Problem {
     },
     /// Two comparisons that are no range, or more than two.
     #[error(
-        "\"numeric\" takes one comparison, or a range with the lower bound first, \
+        "\"{operator}\" takes one comparison, or a range with the lower bound first, \
          as [\">=\", 50, \"<\", 100]"
     )]
-    NumericForm,
+    RangeForm {
+        /// The operator.
+        operator: &'static str,
+    },
+    /// A regular expression that does not compile, or is too large.
+    #[error("\"regexp\" does not take this expression: {reason}")]
+    Regexp {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A time that is none, or a condition on times that cannot be.
+    #[error("\"time\": {reason}")]
+    Time {
+        /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// Something else than a decimal.
+    #[error(
+        "\"decimal\" compares with decimals of at most 28 digits, as \"19.99\"; this is {found}"
+    )]
+    Decimal {
+        /// What stands there, as JSON.
+        found: String,
+    },
+    /// A range of versions that is none.
+    #[error(
+        "\"semver\" takes a range of versions such as \">=1.4, <2\"; {found:?} is none: {reason}"
+    )]
+    Versions {
+        /// What stands there.
+        found: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A comparison with another field that is none.
+    #[error(
+        "\"field\" takes a comparison (=, !=, <, <=, >, >=) and a field of the event, as \
+         [\">\", \"payload.limit\"] or [\">\", [\"payload\", \"limit\"]]; this is {found}"
+    )]
+    Field {
+        /// What stands there, as JSON.
+        found: String,
+    },
     /// A range without a number in it.
     #[error("no number is {low} and {high}; the lower bound must be below the upper one")]
     EmptyRange {

@@ -78,11 +78,11 @@ fn operators() {
     ];
     insta::assert_snapshot!(report(&patterns), @r####"
     {"payload":{"coupon":[{"prefx":"SPRING"}]}}
-      payload.coupon[0]: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists
+      payload.coupon[0]: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, regexp, time, decimal, semver, contains-all, size, field
     {"country":["US",{"not":"CA"}]}
-      country[1]: there is no operator "not"; did you mean "anything-but"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists
+      country[1]: there is no operator "not"; did you mean "anything-but"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, regexp, time, decimal, semver, contains-all, size, field
     {"country":[{"$regex":"U.*"}]}
-      country[0]: there is no operator "$regex"; the operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists
+      country[0]: there is no operator "$regex"; did you mean "regexp"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, regexp, time, decimal, semver, contains-all, size, field
     {"country":[{}]}
       country[0]: an alternative that is an object holds exactly one operator; this one has nothing; write each as an alternative of its own
     {"country":[{"prefix":"U","suffix":"S"}]}

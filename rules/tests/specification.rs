@@ -78,6 +78,7 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_CONDITIONS,
             limits::MAX_LIST,
             limits::MAX_WILDCARDS,
+            limits::MAX_REGEXP_BYTES,
             limits::MAX_CONJUNCTIONS,
             limits::MAX_EXPANDED_CONDITIONS,
             limits::MAX_CONDITIONS_A_FIELD,

@@ -154,6 +154,10 @@ impl<'r> Plan<'r> {
     }
 
     /// Numbers the conditions that are still to be looked at when a way was found.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "conditions are compared by what was written; a regular expression has a cache"
+    )]
     fn share_conditions(&mut self) {
         let mut ids = HashMap::<(u32, &Condition), u32>::new();
         for (way, chosen) in self.ways.all.iter().zip(&self.chosen) {
@@ -267,12 +271,13 @@ impl<'r> Plan<'r> {
             });
             conditions.dedup();
         }
-        let is_settled = open.is_empty() && !way.is_scheduled;
+        let is_doubtful = way.is_doubtful;
+        let is_settled = open.is_empty() && !way.is_scheduled && !is_doubtful;
         let rest = self.rest(&open, &outlined, way);
         Posting {
             forbids,
             place: way.place,
-            rest: RestId::new(rest, way.is_scheduled, is_settled),
+            rest: RestId::new(rest, way.is_scheduled, is_settled, is_doubtful),
         }
     }
 

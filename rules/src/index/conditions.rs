@@ -35,7 +35,7 @@ impl Memo {
 
 impl Conditions {
     /// Whether a condition holds for some value of its field, or by the field's absence. Of arrays of
-    /// objects this says that it may hold in some element.
+    /// objects this says that it may hold in some element; what asks about a field as a whole always may.
     #[inline]
     pub(super) fn may_hold(
         &self,
@@ -50,7 +50,8 @@ impl Conditions {
         }
         let (path, condition) = &self.0[id as usize];
         let mut values = facts.values(*path, document);
-        let holds = values.any(|value| condition.is_met_by(&value))
+        let holds = !condition.wholes().is_empty()
+            || values.any(|value| condition.is_met_by(&value))
             || condition.allows_absence() && facts.may_be_absent(*path);
         memo.known[id as usize] = memo.event | u32::from(holds);
         holds

@@ -4,6 +4,7 @@ use schemas::Number;
 
 use crate::condition::{Condition, Excluded, NumberRange, Test, TextTest};
 use crate::network::Network;
+use crate::whole::Whole;
 
 /// Something that a field of an event has, or not.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +72,29 @@ pub(super) fn keys(condition: &Condition) -> impl Iterator<Item = Filed<'_>> {
         key,
         is_exact: true,
     });
-    exact.chain(condition.tests().iter().map(of_test))
+    let tests = condition.tests().iter().map(of_test);
+    exact
+        .chain(tests)
+        .chain(condition.wholes().iter().flat_map(of_whole))
+}
+
+/// Keys of which a field that meets it has one; no key says that it does.
+fn of_whole(whole: &Whole) -> impl Iterator<Item = Filed<'_>> {
+    let keys = match whole.part() {
+        Some(part) => {
+            let string = part.strings().first().map(|text| Key::Text(text));
+            let number = part.numbers().first().map(|number| Key::Number(*number));
+            let test = part.tests().first().map(|test| of_test(test).key);
+            [string.or(number).or(test), None]
+        }
+        // An empty array is absent to the index.
+        None => [Plain::Present, Plain::Absent].map(|plain| Some(Key::Plain(plain))),
+    };
+    let keys = keys.into_iter().flatten();
+    keys.map(|key| Filed {
+        key,
+        is_exact: false,
+    })
 }
 
 fn of_test(test: &Test) -> Filed<'_> {
@@ -87,6 +110,8 @@ fn of_test(test: &Test) -> Filed<'_> {
         Test::AnythingBut(Excluded::Strings(_) | Excluded::Numbers(_) | Excluded::Texts(_)) => {
             (Key::Plain(Plain::Present), false)
         }
+        Test::Meaning(meaning) if meaning.takes_numbers() => (Key::Plain(Plain::Present), false),
+        Test::Meaning(_) => (Key::Plain(Plain::AnyText), false),
     };
     Filed { key, is_exact }
 }

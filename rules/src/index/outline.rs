@@ -11,6 +11,7 @@ use super::keys::Plain;
 use super::numbers::Numbers;
 use super::words::{WordId, Words};
 use crate::condition::{Condition, Excluded, Test};
+use crate::whole::Whole;
 
 /// Bits in the outline.
 const BITS: u8 = 64;
@@ -83,6 +84,10 @@ impl Demand {
                 Test::Text(_) | Test::Network(_) | Test::AnythingBut(Excluded::Texts(_)) => {
                     self.kinds.texts = true;
                 }
+                Test::Meaning(meaning) => {
+                    self.kinds.texts = true;
+                    self.kinds.numbers |= meaning.takes_numbers();
+                }
                 Test::Exists | Test::AnythingBut(Excluded::Strings(_)) => {}
             }
         }
@@ -101,7 +106,9 @@ pub(super) fn named(condition: &Condition) -> impl Iterator<Item = &str> {
 
 /// The numbers that a condition names, for or against, limits of ranges included.
 pub(super) fn named_numbers(condition: &Condition, mut each: impl FnMut(Number)) {
-    condition.numbers().iter().copied().for_each(&mut each);
+    let parts = condition.wholes().iter().filter_map(Whole::part);
+    let numbers = parts.chain([condition]).flat_map(Condition::numbers);
+    numbers.copied().for_each(&mut each);
     for test in condition.tests() {
         match test {
             Test::Range(range) => {
@@ -245,6 +252,9 @@ impl Field {
         words: &Words,
         numbers: Option<&Numbers>,
     ) -> (u64, bool) {
+        if !condition.wholes().is_empty() {
+            return (0, false);
+        }
         let mut bits = [Bit::default(); BITS as usize];
         let mut note = |bit: u8, (some_meet, some_do_not)| {
             let bit = &mut bits[usize::from(bit)];
@@ -259,7 +269,7 @@ impl Field {
         match numbers {
             Some(numbers) if !numbers.bits.is_empty() => {
                 for (rank, bit) in (0..).zip(&numbers.bits) {
-                    note(*bit, exactly(is_met_at(condition, numbers, rank)));
+                    note(*bit, meet_at(condition, numbers, rank));
                 }
             }
             _ => note(self.number, numbers_meet(condition)),
@@ -306,18 +316,27 @@ impl Field {
     }
 }
 
-fn is_met_at(condition: &Condition, numbers: &Numbers, rank: u32) -> bool {
-    match Numbers::bound(rank) {
-        Some(bound) => condition.is_met_by(&Value::Number(numbers.bounds()[bound])),
-        None => condition.tests().iter().any(|test| match test {
+/// Whether some numbers of a rank meet a condition, and whether some do not.
+fn meet_at(condition: &Condition, numbers: &Numbers, rank: u32) -> (bool, bool) {
+    if let Some(bound) = Numbers::bound(rank) {
+        let is_met = condition.is_met_by(&Value::Number(numbers.bounds()[bound]));
+        return (is_met, !is_met);
+    }
+    let mut meet = (false, true);
+    for test in condition.tests() {
+        match test {
             Test::Range(range) => {
                 let (first, last) = numbers.ranks_in(*range);
-                first <= rank && rank <= last
+                if first <= rank && rank <= last {
+                    return (true, false);
+                }
             }
-            Test::Exists | Test::AnythingBut(_) => true,
-            Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) => false,
-        }),
+            Test::Exists | Test::AnythingBut(_) => return (true, false),
+            Test::Meaning(meaning) => meet.0 |= meaning.takes_numbers(),
+            Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) => {}
+        }
     }
+    meet
 }
 
 /// Whether some numbers meet a condition, and whether some do not.
@@ -329,6 +348,7 @@ fn numbers_meet(condition: &Condition) -> (bool, bool) {
                 return (true, false);
             }
             Test::Range(_) | Test::AnythingBut(Excluded::Numbers(_)) => meet.0 = true,
+            Test::Meaning(meaning) => meet.0 |= meaning.takes_numbers(),
             Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) => {}
         }
     }
@@ -343,9 +363,10 @@ fn unnamed_meet(condition: &Condition) -> (bool, bool) {
             Test::Exists | Test::AnythingBut(Excluded::Strings(_) | Excluded::Numbers(_)) => {
                 return (true, false);
             }
-            Test::Text(_) | Test::Network(_) | Test::AnythingBut(Excluded::Texts(_)) => {
-                meet.0 = true;
-            }
+            Test::Text(_)
+            | Test::Network(_)
+            | Test::Meaning(_)
+            | Test::AnythingBut(Excluded::Texts(_)) => meet.0 = true,
             Test::Null | Test::Bool(_) | Test::Range(_) => {}
         }
     }

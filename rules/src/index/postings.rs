@@ -20,13 +20,21 @@ impl RestId {
     const SCHEDULED: u32 = 1 << 31;
     /// There is nothing to look at for an event that the outline describes in full.
     const SETTLED: u32 = 1 << 30;
-    const INDEX: u32 = Self::SETTLED - 1;
+    /// Only the plain evaluation can tell.
+    const DOUBTFUL: u32 = 1 << 29;
+    const INDEX: u32 = Self::DOUBTFUL - 1;
 
-    pub(super) fn new(index: u32, is_scheduled: bool, is_settled: bool) -> Self {
-        assert!(index <= Self::INDEX, "fewer than 2³⁰ rests fit the memory");
-        let scheduled = if is_scheduled { Self::SCHEDULED } else { 0 };
-        let settled = if is_settled { Self::SETTLED } else { 0 };
-        Self(index | scheduled | settled)
+    pub(super) fn new(index: u32, is_scheduled: bool, is_settled: bool, is_doubtful: bool) -> Self {
+        assert!(index <= Self::INDEX, "fewer than 2²⁹ rests fit the memory");
+        let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
+        let scheduled = bit(is_scheduled, Self::SCHEDULED);
+        let settled = bit(is_settled, Self::SETTLED);
+        Self(index | scheduled | settled | bit(is_doubtful, Self::DOUBTFUL))
+    }
+
+    #[inline]
+    pub(super) fn is_doubtful(self) -> bool {
+        self.0 & Self::DOUBTFUL != 0
     }
 
     #[inline]

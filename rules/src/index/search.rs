@@ -293,6 +293,10 @@ impl Search<'_, '_> {
                 return;
             }
         }
+        if posting.rest.is_doubtful() {
+            self.doubts.push(posting.place);
+            return;
+        }
         if !self.arrays.is_empty() {
             let joints = rest.joints_start as usize..rest.joints_end as usize;
             let mut joints = rests.paths[joints].iter();

@@ -29,6 +29,8 @@ pub(super) struct Way {
     pub(super) joints_start: u32,
     pub(super) joints_end: u32,
     pub(super) is_scheduled: bool,
+    /// It asks about a field as a whole, which only the plain evaluation does.
+    pub(super) is_doubtful: bool,
 }
 
 impl Way {
@@ -79,6 +81,10 @@ impl<'r> Ways<'r> {
             self.part(PathId::ROOT, name, part, paths);
         }
         self.joints[joints_start as usize..].sort_unstable();
+        let asked = &self.asked[asked_start as usize..];
+        let is_doubtful = asked
+            .iter()
+            .any(|asked| !asked.condition.wholes().is_empty());
         self.all.push(Way {
             place,
             asked_start,
@@ -86,6 +92,7 @@ impl<'r> Ways<'r> {
             joints_start,
             joints_end: count(self.joints.len()),
             is_scheduled,
+            is_doubtful,
         });
     }
 

@@ -19,18 +19,31 @@ struct Condition<'a> {
     alternatives: &'a [Value],
 }
 
+/// An event taken apart.
+struct Event<'a> {
+    root: &'a Value,
+    /// Plain values.
+    values: Vec<Flat<'a>>,
+    /// Fields as they stand, with the elements that they lie in.
+    fields: Vec<Flat<'a>>,
+}
+
 pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
-    let mut values = Vec::new();
+    let mut taken_apart = Event {
+        root: event,
+        values: Vec::new(),
+        fields: Vec::new(),
+    };
     flatten(
         event,
         &mut Vec::new(),
         &mut Places::new(),
         &mut 0,
-        &mut values,
+        &mut taken_apart,
     );
     ways(pattern.as_object().unwrap())
         .iter()
-        .any(|conditions| assign(conditions, &values, &Places::new(), &mut Vec::new()))
+        .any(|conditions| assign(&taken_apart, conditions, &Places::new(), &mut Vec::new()))
 }
 
 fn flatten<'a>(
@@ -38,12 +51,17 @@ fn flatten<'a>(
     path: &mut Vec<&'a str>,
     places: &mut Places,
     arrays: &mut usize,
-    into: &mut Vec<Flat<'a>>,
+    into: &mut Event<'a>,
 ) {
     match node {
         Value::Object(fields) => {
             for (name, value) in fields {
                 path.push(name);
+                into.fields.push(Flat {
+                    path: path.clone(),
+                    value,
+                    places: places.clone(),
+                });
                 flatten(value, path, places, arrays, into);
                 path.pop();
             }
@@ -60,7 +78,7 @@ fn flatten<'a>(
                 places.remove(&array);
             }
         }
-        value => into.push(Flat {
+        value => into.values.push(Flat {
             path: path.clone(),
             value,
             places: places.clone(),
@@ -113,24 +131,28 @@ impl<'a> Condition<'a> {
 /// Whether each condition can be given a value, or absence, so that no two values lie in different
 /// elements of one array and what is absent is absent there.
 fn assign<'a>(
+    event: &Event<'_>,
     open: &'a [Condition<'a>],
-    values: &[Flat<'_>],
     places: &Places,
     absent: &mut Vec<&'a [&'a str]>,
 ) -> bool {
     let Some((condition, rest)) = open.split_first() else {
         return absent.iter().all(|path| {
-            let mut at_path = values.iter().filter(|value| value.path == *path);
+            let mut at_path = event.values.iter().filter(|value| value.path == *path);
             at_path.all(|value| joined(places, &value.places).is_none())
         });
     };
-    let by_value = values
-        .iter()
-        .filter(|value| value.path == condition.path)
-        .filter(|value| (condition.alternatives.iter()).any(|one| is_met(one, value.value)))
-        .filter_map(|value| joined(places, &value.places))
-        .any(|places| assign(rest, values, &places, absent));
-    if by_value {
+    let is_met = |one: &Value, value: &Flat<'_>| is_met(one, value.value);
+    let is_whole_met = |one: &Value, field: &Flat<'_>| is_whole_met(one, field.value, event.root);
+    let some =
+        |all: &[Flat<'_>], is_met: &dyn Fn(&Value, &Flat<'_>) -> bool, absent: &mut Vec<_>| {
+            all.iter()
+                .filter(|value| value.path == condition.path)
+                .filter(|value| (condition.alternatives.iter()).any(|one| is_met(one, value)))
+                .filter_map(|value| joined(places, &value.places))
+                .any(|places| assign(event, rest, &places, absent))
+        };
+    if some(&event.values, &is_met, absent) || some(&event.fields, &is_whole_met, absent) {
         return true;
     }
     if !condition
@@ -140,9 +162,87 @@ fn assign<'a>(
         return false;
     }
     absent.push(&condition.path);
-    let by_absence = assign(rest, values, places, absent);
+    let by_absence = assign(event, rest, places, absent);
     absent.pop();
     by_absence
+}
+
+/// Whether a field as a whole meets an alternative that asks about it so.
+fn is_whole_met(alternative: &Value, field: &Value, event: &Value) -> bool {
+    let Value::Object(operator) = alternative else {
+        return false;
+    };
+    let (name, operand) = operator.iter().next().unwrap();
+    match name.as_str() {
+        "contains-all" => {
+            // Its own values, or all within one of its inner arrays.
+            let wanted: Vec<_> = operand.as_array().unwrap().iter().collect();
+            wanted
+                .iter()
+                .all(|one| leaves(field).iter().any(|leaf| equal(one, leaf)))
+        }
+        "size" => {
+            let Some(count) = field.as_array().map(Vec::len) else {
+                return false;
+            };
+            let (sign, limit) = match operand {
+                Value::Array(pair) => (pair[0].as_str().unwrap(), pair[1].as_u64().unwrap()),
+                single => ("=", single.as_u64().unwrap()),
+            };
+            let limit = usize::try_from(limit).unwrap();
+            match sign {
+                "=" => count == limit,
+                ">=" => count >= limit,
+                _ => count < limit,
+            }
+        }
+        "field" => {
+            let sign = operand[0].as_str().unwrap();
+            let steps = operand[1].as_array().unwrap().iter();
+            let other = steps.fold(event, |node, name| &node[name.as_str().unwrap()]);
+            let other = if operand[1]
+                .as_array()
+                .unwrap()
+                .iter()
+                .try_fold(event, |node, name| node.get(name.as_str().unwrap()))
+                .is_some()
+            {
+                leaves(other)
+            } else {
+                Vec::new()
+            };
+            leaves(field).iter().any(|this| match sign {
+                "!=" => !other.is_empty() && other.iter().all(|other| !equal(this, other)),
+                sign => other.iter().any(|other| compares(this, sign, other)),
+            })
+        }
+        _ => false,
+    }
+}
+
+fn leaves(node: &Value) -> Vec<&Value> {
+    match node {
+        Value::Object(_) => Vec::new(),
+        Value::Array(elements) => elements.iter().flat_map(leaves).collect(),
+        value => vec![value],
+    }
+}
+
+fn compares(a: &Value, sign: &str, b: &Value) -> bool {
+    let less = match (a, b) {
+        (Value::Number(_), Value::Number(_)) => a.as_f64() < b.as_f64(),
+        (Value::String(a), Value::String(b)) => a < b,
+        (Value::Bool(a), Value::Bool(b)) => a < b,
+        (Value::Null, Value::Null) => false,
+        _ => return false,
+    };
+    match sign {
+        "=" => equal(a, b),
+        "<" => less,
+        "<=" => less || equal(a, b),
+        ">" => !less && !equal(a, b),
+        _ => !less,
+    }
 }
 
 fn joined(a: &Places, b: &Places) -> Option<Places> {
@@ -162,6 +262,45 @@ fn is_met(alternative: &Value, value: &Value) -> bool {
     let (name, operand) = operator.iter().next().unwrap();
     match name.as_str() {
         "exists" => operand == true,
+        "contains-all" | "size" | "field" => false,
+        "decimal" => {
+            let number = match value {
+                Value::String(text) => {
+                    let digits = text.trim_start_matches('-').replacen('.', "", 1);
+                    let is_decimal =
+                        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                    if is_decimal {
+                        text.parse().unwrap()
+                    } else {
+                        return false;
+                    }
+                }
+                Value::Number(number) => number.as_f64().unwrap(),
+                _ => return false,
+            };
+            let number = Value::from(number);
+            operand.as_array().unwrap().chunks(2).all(|pair| {
+                let limit = pair[1]
+                    .as_f64()
+                    .or_else(|| pair[1].as_str()?.parse().ok())
+                    .unwrap();
+                compares(&number, pair[0].as_str().unwrap(), &limit.into())
+            })
+        }
+        "regexp" => value.as_str().is_some_and(|text| {
+            let pattern = operand.as_str().unwrap();
+            let (begins, rest) = match pattern.strip_prefix('^') {
+                Some(rest) => (true, rest),
+                None => (false, pattern),
+            };
+            let is_at = |text: &str| match rest {
+                "." => text.chars().next().is_some_and(|c| c != '\n'),
+                "[aA]b" => text.starts_with("ab") || text.starts_with("Ab"),
+                literal => text.starts_with(literal),
+            };
+            let ends = if begins { 0 } else { text.len() };
+            (0..=ends).any(|at| text.get(at..).is_some_and(is_at))
+        }),
         "anything-but" => !excluded(operand, value),
         "numeric" => {
             let Some(number) = value.as_f64() else {

@@ -12,7 +12,7 @@ fn text() -> impl Strategy<Value = &'static str> {
     select(
         &[
             "", "a", "A", "ab", "aB", "abab", "ß", "SS", "É", "é", "éa", "*", "a\\", "10.0.0.1",
-            "10.0.1.1", "null", "1",
+            "10.0.1.1", "null", "1", "-1.5",
         ][..],
     )
 }
@@ -100,6 +100,24 @@ fn alternative() -> impl Strategy<Value = Value> {
         1 => (0..=32u8).prop_map(|bits| json!({"cidr": format!("10.0.0.0/{bits}")})),
         3 => anything_but().prop_map(|operand| json!({"anything-but": operand})),
         4 => any::<bool>().prop_map(|exists| json!({"exists": exists})),
+        3 => beyond(),
+    ]
+}
+
+/// What EventBridge does not have.
+fn beyond() -> impl Strategy<Value = Value> {
+    let sign = || select(&["=", "!=", "<", "<=", ">", ">="][..]);
+    prop_oneof![
+        2 => (select(&["^", ""][..]), select(&["a", "[aA]b", "É", "1", "."][..]))
+            .prop_map(|(begin, text)| json!({"regexp": format!("{begin}{text}")})),
+        2 => range().prop_map(|range| json!({"decimal": range})),
+        1 => select(&["1", "-1.50", "0"][..]).prop_map(|text| json!({"decimal": ["=", text]})),
+        2 => prop::collection::vec(scalar(), 1..3).prop_map(|list| json!({"contains-all": list})),
+        2 => (0..3u8, select(&["=", ">=", "<"][..]))
+            .prop_map(|(count, sign)| json!({"size": [sign, count + 1]})),
+        1 => (0..3u8).prop_map(|count| json!({"size": count})),
+        2 => (sign(), prop::collection::vec(name(), 1..3))
+            .prop_map(|(sign, path)| json!({"field": [sign, path]})),
     ]
 }
 
@@ -131,7 +149,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
             4 => select(&[
                 "a", "$or", "exactly", "prefix", "suffix", "equals-ignore-case", "wildcard",
                 "anything-but", "numeric", "cidr", "exists", "=", "<", ">=", "payload.a", "*",
-                "10.0.0.0/8", "regex", "",
+                "10.0.0.0/8", "regex", "", "regexp", "time", "decimal", "semver", "contains-all", "size",
+                "field", "after", "days", "zone", "UTC", "hours", "2026-11-24T00:00:00Z",
             ][..]).prop_map(str::to_owned),
         ]
     };

@@ -109,6 +109,9 @@ fn alternatives(of: u32) -> BoxedStrategy<Value> {
         1 => bound().prop_map(|number| json!([number])),
         1 => any::<bool>().prop_map(|exists| json!([{"exists": exists}])),
         1 => Just(json!([null, true])),
+        1 => bound().prop_map(|low| json!([{"decimal": [">", low.to_string()]}])),
+        1 => words(of).prop_map(|list| json!([{"contains-all": [list[0]]}, {"size": 2}])),
+        1 => (word(of), bound()).prop_map(|(word, number)| json!([word, {"contains-all": [number]}])),
     ]
     .boxed()
 }
