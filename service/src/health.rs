@@ -52,7 +52,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// The health of a process without parts, which is good.
+    /// The health of a process without parts: alive, and not ready.
     pub fn new() -> Self {
         Self(Arc::new(Inner {
             began: Instant::now(),
@@ -103,12 +103,16 @@ impl Health {
         }))
     }
 
-    /// Whether every part is ready.
+    /// Whether every part is ready. Without parts nothing is: probes are served before the parts are
+    /// made, and after they are gone.
     pub fn ready(&self) -> Report {
-        report(lock(&self.0.components).values().filter_map(|part| {
+        let components = lock(&self.0.components);
+        let waiting = components.values().filter_map(|part| {
             let reason = part.waiting_for.as_ref()?;
             Some(format!("{}: {reason}", part.name))
-        }))
+        });
+        let none = components.is_empty().then(|| "no part runs".to_owned());
+        report(none.into_iter().chain(waiting))
     }
 
     fn now(&self) -> u64 {
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn a_process_is_ready_when_all_its_parts_are() {
         let health = Health::new();
-        assert!(health.ready().ok);
+        assert!(!health.ready().ok, "its parts are still to come");
         let part = health.component("campaigns");
         assert_eq!(health.ready().problems, ["campaigns: starting"]);
         part.ready();
@@ -193,8 +197,12 @@ mod tests {
         part.not_ready("no topic");
         assert_eq!(health.ready().problems, ["campaigns: no topic"]);
         assert!(health.live().ok);
+        let other = health.component("worker");
+        other.ready();
         drop(part);
         assert!(health.ready().ok);
+        drop(other);
+        assert!(!health.ready().ok, "its parts are gone");
     }
 
     #[test]
