@@ -14,12 +14,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The system's authorities cannot be read.
 pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    builder().timeout(timeout).build()
+}
+
+/// What such a client is made of, for libraries that make their own.
+pub fn builder() -> reqwest::ClientBuilder {
     // The first in the process wins; whoever was first chose one that works.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(timeout)
         .user_agent(concat!("campaign-manager/", env!("CARGO_PKG_VERSION")))
-        .build()
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod client;
+pub mod description;
 pub mod extract;
 pub mod problem;
 pub mod server;

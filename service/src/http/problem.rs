@@ -1,6 +1,7 @@
 //! Problems: every error of an API, in the one form of RFC 9457 (`application/problem+json`).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::extract::Path;
 
@@ -136,6 +138,7 @@ struct Inner {
     kind: &'static Kind,
     detail: String,
     errors: Vec<Fault>,
+    further: Vec<(&'static str, Box<RawValue>)>,
     retry_after: Option<Duration>,
     challenge: Option<&'static str>,
 }
@@ -154,6 +157,8 @@ struct Document<'a> {
     trace_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(flatten)]
+    further: BTreeMap<&'a str, &'a RawValue>,
 }
 
 impl Problem {
@@ -163,6 +168,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
+            further: Vec::new(),
             retry_after: None,
             challenge: None,
         }))
@@ -183,6 +189,17 @@ impl Problem {
     #[must_use]
     pub fn errors(mut self, errors: Vec<Fault>) -> Self {
         self.0.errors = errors;
+        self
+    }
+
+    /// With a member of its own (RFC 9457, section 3.2).
+    ///
+    /// # Panics
+    /// When the value has no JSON form: a mistake in the program.
+    #[must_use]
+    pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        let value = serde_json::value::to_raw_value(value).expect("the value has a JSON form");
+        self.0.further.push((name, value));
         self
     }
 
@@ -221,6 +238,12 @@ impl Problem {
             instance,
             trace_id,
             errors: &self.0.errors,
+            further: self
+                .0
+                .further
+                .iter()
+                .map(|(name, value)| (*name, &**value))
+                .collect(),
         };
         let body = serde_json::to_vec(&document).expect("texts and numbers can be written");
         let mut response = Response::new(Body::from(body));
@@ -273,6 +296,7 @@ mod tests {
                 Fault::new("/reward/kind", "is missing").code("missing"),
                 Fault::new("", "is empty"),
             ])
+            .with("items", &[1, 2])
             .retry_after(Duration::from_millis(1500));
         let response = problem.render(Some("/v1/campaigns"), Some("0af7"));
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -294,6 +318,7 @@ mod tests {
                 "detail": "two things are wrong",
                 "instance": "/v1/campaigns",
                 "trace_id": "0af7",
+                "items": [1, 2],
                 "errors": [
                     {"pointer": "/reward/kind", "detail": "is missing", "code": "missing"},
                     {"pointer": "", "detail": "is empty"},
