@@ -10,7 +10,7 @@ use tests::process::binary;
 use tests::servers::root;
 
 /// The programs whose settings docs/settings.md lists.
-const PROGRAMS: [&str; 2] = ["matcher", "campaign-admin"];
+const PROGRAMS: [&str; 3] = ["ingest", "matcher", "campaign-admin"];
 
 fn documents() -> Vec<PathBuf> {
     let listed = Command::new("git")
