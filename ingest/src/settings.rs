@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches as _};
 use schemas::Limits;
 use service::auth::AuthSettings;
 use service::settings::{ApiSettings, KafkaSettings, TopicSettings};
@@ -86,6 +86,15 @@ pub struct IngestSettings {
 }
 
 impl IngestSettings {
+    /// What the environment and the defaults say, for programs whose flags are others.
+    ///
+    /// # Errors
+    /// One of them is wrong; the error says which and what is allowed.
+    pub fn from_environment() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("ingest"));
+        Self::from_arg_matches(&command.try_get_matches_from(["ingest"])?)
+    }
+
     /// Bounds of one event.
     pub(crate) fn event_limits(&self) -> Limits {
         Limits {

@@ -1,5 +1,6 @@
 //! Starts ingest within a process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The running service: its door and its server's address.
 pub struct Ingest {
     door: Arc<Door>,
+    address: SocketAddr,
     listener: TcpListener,
     routes: Router,
     limits: ServerLimits,
@@ -81,14 +83,21 @@ impl Ingest {
             .with_state(Arc::clone(&door))
             .merge(openapi::routes());
         let api = Api::new("ingest", metrics, settings.api.http_request_timeout);
+        let listener = listen(&settings.api).await?;
         Ok(Self {
             door,
-            listener: listen(&settings.api).await?,
+            address: listener.local_addr()?,
+            listener,
             routes: api.wrap(routes, COMMON),
             limits: ServerLimits::from(&settings.api),
             component,
             shutdown: shutdown.clone(),
         })
+    }
+
+    /// Where it is.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Serves until shutdown, and then until every request that has begun is answered and every event

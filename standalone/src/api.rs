@@ -14,7 +14,7 @@ use crate::Arguments;
 use crate::place::Place;
 
 /// Everybody may do everything.
-const OPEN: AuthSettings = AuthSettings {
+pub(crate) const OPEN: AuthSettings = AuthSettings {
     mode: AuthMode::None,
     api_keys_file: None,
     oidc_issuer: None,

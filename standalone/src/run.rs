@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::Arguments;
 use crate::matches::{self, Matches, Seen};
 use crate::place::Place;
-use crate::{api, campaigns, events};
+use crate::{api, campaigns, events, ingest};
 
 /// A database that is started along with us takes as long.
 const DATABASE_START: Duration = Duration::from_mins(1);
@@ -46,7 +46,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
 
     let api = api::serve(&arguments, &kafka, &place, &running).await?;
-    say_where(&arguments, &kafka, running.address(), api.address)?;
+    let ingest = ingest::serve(&arguments, &kafka, &running).await?;
+    let places = Places {
+        web: running.address(),
+        api: api.address,
+        ingest: ingest.address,
+    };
+    say_where(&arguments, &kafka, &places)?;
     let topics = &arguments.topics;
     let mut workers = arguments.matcher.clone();
     workers.instance = workers.instance.or(place.instance.clone());
@@ -77,6 +83,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     shutdown.requested().await;
     drop(producer);
+    ingest.end().await?;
     api.end().await?;
     tokio::task::spawn_blocking(move || matcher.join()).await?;
     shown.await?;
@@ -147,17 +154,21 @@ fn print(won: &Match<'_>) -> io::Result<()> {
     )
 }
 
-fn say_where(
-    arguments: &Arguments,
-    kafka: &KafkaSettings,
+/// Where everything is.
+struct Places {
     web: SocketAddr,
     api: SocketAddr,
-) -> io::Result<()> {
+    ingest: SocketAddr,
+}
+
+fn say_where(arguments: &Arguments, kafka: &KafkaSettings, places: &Places) -> io::Result<()> {
+    let Places { web, api, ingest } = places;
     let embedded = arguments.kafka.is_none();
     let mut text = format!(
         "Campaign Manager runs, for development only. Ctrl-C ends it.\n\n  \
            Kafka      {}{}\n  \
            campaigns  http://{api}/docs\n  \
+           events     http://{ingest}/v1/events\n  \
            matches    http://{web}/matches\n  \
            health     http://{web}/readyz\n  \
            metrics    http://{web}/metrics\n",

@@ -1,5 +1,6 @@
 //! What `standalone` is set to: the settings of all services, and a few of its own.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 #[cfg(feature = "embedded-broker")]
 use std::path::PathBuf;
@@ -64,6 +65,11 @@ pub struct Flags {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub events_per_second: u32,
+
+    /// Address at which events are taken over HTTP; all other settings of ingest are those of the
+    /// environment
+    #[arg(long, env = "INGEST_ADDR", default_value = "127.0.0.1:8081")]
+    pub ingest_addr: SocketAddr,
 
     /// The broker.
     #[command(flatten)]
@@ -176,6 +182,7 @@ mod tests {
         let ours = parse(&[]).unwrap();
         assert!(ours.program.http.metrics_addr.ip().is_loopback());
         assert!(ours.api.http_addr.ip().is_loopback());
+        assert!(ours.ingest_addr.ip().is_loopback());
         let open = parse(&["--metrics-addr", "0.0.0.0:80"]).unwrap();
         assert!(open.program.http.metrics_addr.ip().is_unspecified());
     }

@@ -26,6 +26,7 @@ impl Standalone {
             ("DATA_DIR", data),
             ("BROKER_PORT", "0"),
             ("HTTP_ADDR", "127.0.0.1:0"),
+            ("INGEST_ADDR", "127.0.0.1:0"),
             ("LOG_FILTER", "info"),
         ];
         let settings: Vec<_> = ours

@@ -23,6 +23,7 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
     let printed = demo.process.log();
     for address in [
         "  campaigns  http://127.0.0.1:",
+        "  events     http://127.0.0.1:",
         "  matches    http://127.0.0.1:",
         "  health     http://",
         "  metrics    http://",
@@ -60,6 +61,25 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
         let matches = page["matches"].as_array()?;
         let ours = |won: &&Value| won["campaign_id"] == "everything";
         matches.iter().find(ours).map(drop)
+    });
+
+    // Events can be sent by hand.
+    let purchase = json!({
+        "customer_id": "ada", "event_type": "purchase", "occurred_at": "2026-11-24T09:30:00Z",
+        "payload": {"amount": 75},
+    });
+    let address = |line: &str| Some(line.strip_prefix("  events     http://")?.to_owned());
+    let address = printed.lines().find_map(address).expect("an address");
+    let (address, path) = address.split_at(address.find('/').expect("a path"));
+    let mut ingest = Connection::open(address).expect("it is there");
+    let request = http::request("POST", path, &headers, purchase.to_string().as_bytes());
+    let answer = ingest.ask(&request).expect("an answer");
+    assert_eq!(answer.status, 202, "{}", answer.json());
+    let sent = answer.json()["event_id"].clone();
+    wait::until("its match", Duration::from_secs(30), || {
+        let page = demo.matches("?customer_id=ada")?;
+        let matches = page["matches"].as_array()?;
+        matches.iter().find(|won| won["event_id"] == sent).map(drop)
     });
 
     // Nobody else can open its data.
