@@ -102,3 +102,78 @@ fn the_reference_of_the_settings_is_what_the_programs_say() {
         "docs/settings.md is not what the programs say; UPDATE_DOCS=1 writes it anew"
     );
 }
+
+/// The default of a setting, as its reference says.
+fn default(settings: &str, variable: &str) -> String {
+    let row = format!("| `{variable}` |");
+    let row = settings.lines().find(|line| line.starts_with(&row));
+    let cell = row.and_then(|row| row.split('|').nth(3));
+    let cell = cell.unwrap_or_else(|| panic!("{variable} is a setting"));
+    cell.trim().trim_matches('`').to_owned()
+}
+
+#[test]
+fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
+    let settings = read(&root().join("docs/settings.md"));
+    let default = |variable| default(&settings, variable);
+    let kafka = service::settings::KafkaSettings {
+        bootstrap_servers: String::new(),
+        config: "".parse().expect("no pairs are pairs"),
+    };
+    let reader = kafka.reader();
+    let reader = reader.get("group.id").expect("readers have a group");
+    let (matcher, recorder) = (default("MATCHER_GROUP"), default("RECORDER_GROUP"));
+    let (events, campaigns) = (default("EVENTS_TOPIC"), default("CAMPAIGNS_TOPIC"));
+    let (matches, letters) = (default("MATCHES_TOPIC"), default("DEAD_LETTERS_TOPIC"));
+    // What each cannot do without: the operation, and on what.
+    let needed = [
+        ("ingest", "Write", format!("--topic {events}")),
+        ("matcher", "Read", format!("--topic {events}")),
+        ("matcher", "Read", format!("--topic {campaigns}")),
+        ("matcher", "Read", format!("--topic {matches}")),
+        ("matcher", "Write", format!("--topic {matches}")),
+        ("matcher", "Write", format!("--topic {letters}")),
+        ("matcher", "Read", format!("--group {matcher}")),
+        ("matcher", "Read", format!("--group {recorder}")),
+        ("matcher", "Describe", format!("--group {reader}")),
+        ("matcher", "Write", format!("--transactional-id {matcher}-")),
+        ("campaign-admin", "Read", format!("--topic {campaigns}")),
+        ("campaign-admin", "Write", format!("--topic {campaigns}")),
+        (
+            "campaign-admin",
+            "Write",
+            format!("--topic {}", default("CAMPAIGN_CHANGES_TOPIC")),
+        ),
+        ("campaign-admin", "Describe", format!("--group {reader}")),
+        (
+            "campaign-admin",
+            "Write",
+            format!("--transactional-id campaign-admin-{campaigns}"),
+        ),
+        ("operator", "Read", format!("--topic {letters}")),
+        ("operator", "Describe", format!("--group {reader}")),
+    ];
+    let page = read(&root().join("docs/security.md"));
+    let given: Vec<String> = (page.lines())
+        .filter(|line| line.starts_with("kafka-acls.sh"))
+        .map(|line| format!("{line} "))
+        .collect();
+    for (who, operation, what) in &needed {
+        let is_given = given.iter().any(|line| {
+            line.contains(&format!(" User:{who} "))
+                && line.contains(&format!(" --operation {operation} "))
+                && line.contains(&format!(" {what} "))
+        });
+        assert!(is_given, "{who} needs {operation} {what}");
+    }
+    // And no name is misspelt: each is one of those above, or of somebody else's.
+    let others = ["rewards", "'*'", "campaignctl-redrive-"];
+    for line in &given {
+        let mut words = line.split_whitespace();
+        let is_flag = |word: &str| matches!(word, "--topic" | "--group" | "--transactional-id");
+        let flag = words.find(|word| is_flag(word)).expect("what it is about");
+        let name = words.next().expect("a name");
+        let known = (needed.iter()).any(|(_, _, what)| *what == format!("{flag} {name}"));
+        assert!(known || others.contains(&name), "{line}");
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::Check;
@@ -106,17 +107,24 @@ impl Group<'_> {
         for partition in ranges.keys() {
             asked.add_partition(self.topic, *partition);
         }
-        let committed = consumer
-            .committed_offsets(asked, TIMEOUT)
-            .with_context(|| format!("the offsets of group {} cannot be read", self.name))?;
-        let lag = committed.elements().into_iter().filter_map(|found| {
-            let mut range = *ranges.get(&found.partition())?;
-            if let Offset::Offset(offset) = found.offset() {
+        let committed = match consumer.committed_offsets(asked, TIMEOUT) {
+            // Some brokers say so of a group that has not committed yet.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::GroupIdNotFound)) => {
+                TopicPartitionList::new()
+            }
+            found => found
+                .with_context(|| format!("the offsets of group {} cannot be read", self.name))?,
+        };
+        let mut lag = ranges.clone();
+        for found in committed.elements() {
+            if let (Some(range), Offset::Offset(offset)) =
+                (lag.get_mut(&found.partition()), found.offset())
+            {
                 range.start = range.start.max(offset);
             }
-            (range.start < range.end).then_some((found.partition(), range))
-        });
-        Ok(lag.collect())
+        }
+        lag.retain(|_, range| range.start < range.end);
+        Ok(lag)
     }
 
     /// When the oldest record was written that the group has not committed.
