@@ -10,6 +10,7 @@ pub mod wait;
 
 pub mod http;
 pub mod observer;
+pub mod page;
 pub mod process;
 pub mod rows;
 pub mod standalone;

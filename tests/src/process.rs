@@ -121,6 +121,23 @@ impl Process {
         servers::signal(name, self.pid());
     }
 
+    /// Has it ended when the process of the test has, however that ends; for one in a static, which is
+    /// never dropped.
+    pub fn end_with_this_process(&self) {
+        let (us, it) = (std::process::id().to_string(), self.pid().to_string());
+        let watch = r#"(while kill -0 "$1"; do sleep 0.5; done; kill "$2") &"#;
+        let watcher = Command::new("sh")
+            .args(["-c", watch, "watcher", &us, &it])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(
+            watcher.is_ok_and(|status| status.success()),
+            "sh can be run"
+        );
+    }
+
     /// Where it serves its API, for programs that have one.
     pub fn api(&self) -> &str {
         let is_api = |line: &str| line.contains("\"message\":\"API\"");

@@ -115,6 +115,32 @@ pub fn read_all(nodes: &str, keyspace: &str) -> Rows {
     })
 }
 
+/// The answer to a `SELECT JSON …`.
+///
+/// # Panics
+/// When the database does not answer within a minute.
+pub fn ask(nodes: &str, question: &str) -> Vec<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let ask = async || -> Result<Vec<Value>, Box<dyn Error>> {
+        let session = SessionBuilder::new().known_nodes(nodes.split(','));
+        let session = session.build().await?;
+        let pager = session.query_iter(question, &[]).await?;
+        let rows = pager.rows_stream::<(String,)>()?;
+        let rows: Vec<(String,)> = rows.try_collect().await?;
+        let rows = rows.iter().map(|(json,)| serde_json::from_str(json));
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    wait::until("an answer", Duration::from_mins(1), || {
+        let answer = runtime.block_on(ask());
+        answer
+            .inspect_err(|error| eprintln!("asking again: {error}"))
+            .ok()
+    })
+}
+
 async fn read_tables(nodes: &str, keyspace: &str) -> Result<Rows, Box<dyn Error>> {
     let builder = SessionBuilder::new().known_nodes(nodes.split(','));
     let session = builder.build().await?;

@@ -124,14 +124,14 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
     let reader = reader.get("group.id").expect("readers have a group");
     let (matcher, recorder) = (default("MATCHER_GROUP"), default("RECORDER_GROUP"));
     let (events, campaigns) = (default("EVENTS_TOPIC"), default("CAMPAIGNS_TOPIC"));
-    let (matches, letters) = (default("MATCHES_TOPIC"), default("DEAD_LETTERS_TOPIC"));
+    let (won, letters) = (default("MATCHES_TOPIC"), default("DEAD_LETTERS_TOPIC"));
     // What each cannot do without: the operation, and on what.
     let needed = [
         ("ingest", "Write", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {campaigns}")),
-        ("matcher", "Read", format!("--topic {matches}")),
-        ("matcher", "Write", format!("--topic {matches}")),
+        ("matcher", "Read", format!("--topic {won}")),
+        ("matcher", "Write", format!("--topic {won}")),
         ("matcher", "Write", format!("--topic {letters}")),
         ("matcher", "Read", format!("--group {matcher}")),
         ("matcher", "Read", format!("--group {recorder}")),

@@ -500,6 +500,21 @@ impl Request {
         self
     }
 
+    /// With a header of that name.
+    ///
+    /// # Errors
+    /// The name or the value can be none of a header.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> anyhow::Result<Self> {
+        let name: reqwest::header::HeaderName = name
+            .parse()
+            .with_context(|| format!("{name:?} is no name of a header"))?;
+        let value = value
+            .parse()
+            .with_context(|| format!("{value:?} can be no value of a header"))?;
+        self.0.headers_mut().insert(name, value);
+        Ok(self)
+    }
+
     fn condition(mut self, condition: If<'_>) -> Self {
         let (name, value) = match condition {
             If::Tag(tag) => (IF_MATCH, tag),

@@ -138,6 +138,14 @@ pub(super) fn payload(fields: &[String]) -> anyhow::Result<Json> {
     Ok(payload)
 }
 
+/// A header of a record as an argument says it.
+pub(super) fn header(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use super::api::{Api, ServerSettings};
-use super::events::{self, Checked};
+use super::events::{self, Checked, header};
 use super::exit::{Exit, Failure};
 use super::kafka::{Cluster, Outgoing, Producer};
 use super::output::{Form, Progress, note};
@@ -48,6 +48,10 @@ pub(crate) struct Send {
     #[arg(long = "id", value_name = "ID", conflicts_with = "file")]
     event_id: Option<String>,
 
+    /// Send a header along, as traceparent=00-…; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+
     /// Straight to Kafka, and not over HTTP to ingest
     #[arg(long)]
     kafka: bool,
@@ -74,7 +78,7 @@ impl Send {
             return self.to_kafka(form, events);
         }
         let ingest = server.ingest(context)?;
-        to_ingest(form, &ingest, events).await
+        to_ingest(form, &ingest, &self.headers, events).await
     }
 
     /// The events, each right or an error with its number.
@@ -107,6 +111,10 @@ impl Send {
     ) -> anyhow::Result<Exit> {
         let producer = Producer::open(&self.cluster, None)?;
         let topic = &self.cluster.topics.events_topic;
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.clone(), Some(value.clone().into_bytes())))
+            .collect();
         let mut progress = Progress::new("events acknowledged");
         let mut broken = None;
         for event in events {
@@ -121,7 +129,7 @@ impl Send {
                 topic,
                 key: Some(event.customer_id.as_bytes()),
                 value: Some(event.json.as_bytes()),
-                headers: &[],
+                headers: &headers,
             })?;
             progress.set(producer.acknowledged(), None);
         }
@@ -135,6 +143,7 @@ impl Send {
 async fn to_ingest(
     form: Form,
     ingest: &Api,
+    headers: &[(String, String)],
     events: impl Iterator<Item = anyhow::Result<Checked>>,
 ) -> anyhow::Result<Exit> {
     let mut progress = Progress::new("events acknowledged");
@@ -161,7 +170,7 @@ async fn to_ingest(
             None => event.json,
         });
         if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-            acknowledged += post(ingest, &batch)
+            acknowledged += post(ingest, headers, &batch)
                 .await
                 .with_context(|| so_far(acknowledged))?;
             progress.set(acknowledged, None);
@@ -170,7 +179,7 @@ async fn to_ingest(
         }
     }
     if !batch.is_empty() {
-        acknowledged += post(ingest, &batch)
+        acknowledged += post(ingest, headers, &batch)
             .await
             .with_context(|| so_far(acknowledged))?;
     }
@@ -183,9 +192,16 @@ fn so_far(acknowledged: u64) -> String {
 }
 
 /// Sends one request; every event of it must be taken.
-async fn post(ingest: &Api, events: &[String]) -> anyhow::Result<u64> {
+async fn post(
+    ingest: &Api,
+    headers: &[(String, String)],
+    events: &[String],
+) -> anyhow::Result<u64> {
     let body = events.join("\n").into_bytes();
-    let request = ingest.request(Method::POST, "/v1/events");
+    let mut request = ingest.request(Method::POST, "/v1/events");
+    for (name, value) in headers {
+        request = request.header(name, value).map_err(Failure::usage)?;
+    }
     let answer = ingest
         .send(request.bytes("application/x-ndjson", body))
         .await?;

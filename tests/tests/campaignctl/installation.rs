@@ -52,8 +52,7 @@ pub(crate) struct Installation {
     pub(crate) folder: TempDir,
     pub(crate) settings: Vec<(String, String)>,
     name: Option<String>,
-    /// Ends with the installation.
-    _admin: Process,
+    admin: Process,
 }
 
 impl Installation {
@@ -110,7 +109,7 @@ impl Installation {
             folder,
             settings,
             name,
-            _admin: admin,
+            admin,
         }
     }
 
@@ -193,7 +192,11 @@ pub(crate) fn ran(output: &std::process::Output) -> Ran {
 /// The installation that tests of campaigns share; each uses ids of its own.
 pub(crate) fn shared() -> &'static Installation {
     static SHARED: OnceLock<Installation> = OnceLock::new();
-    SHARED.get_or_init(Installation::new)
+    SHARED.get_or_init(|| {
+        let installation = Installation::new();
+        installation.admin.end_with_this_process();
+        installation
+    })
 }
 
 /// A campaign in YAML.

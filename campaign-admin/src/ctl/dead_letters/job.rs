@@ -48,6 +48,8 @@ pub(super) struct Job {
     batch: Option<Batch>,
     /// By partition, the offset after the last letter that was gone through since the last commit.
     positions: BTreeMap<i32, i64>,
+    /// Whether some of it was committed.
+    has_committed: bool,
 }
 
 struct Batch {
@@ -111,6 +113,7 @@ impl Job {
             producer,
             batch: None,
             positions: BTreeMap::new(),
+            has_committed: false,
         })
     }
 
@@ -161,6 +164,16 @@ impl Job {
         self.commit()
     }
 
+    /// Whether some of what it did was committed.
+    pub(super) fn has_committed(&self) -> bool {
+        self.has_committed
+    }
+
+    /// Whether all that it went through was committed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.positions.is_empty()
+    }
+
     /// Gives up what is not committed.
     pub(super) fn abort(&self) {
         if let (Some(producer), Some(_)) = (&self.producer, &self.batch) {
@@ -186,6 +199,7 @@ impl Job {
             .inspect_err(|_| producer.abort())?;
         self.batch = None;
         self.positions.clear();
+        self.has_committed = true;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -12,9 +12,10 @@ use super::fetch;
 use super::job::{self, Begin, Job};
 use super::letter::{Change, Letter};
 use super::show::Place;
+use crate::ctl::events::header;
 use crate::ctl::exit::Exit;
 use crate::ctl::filter::Filter;
-use crate::ctl::kafka::{Cluster, Outgoing, Reader, Record, Since, interrupted};
+use crate::ctl::kafka::{Aborted, Cluster, Outgoing, Reader, Record, Since, interrupted};
 use crate::ctl::output::{Form, Progress, Table, note};
 
 /// Arguments of `dead-letters redrive`.
@@ -60,15 +61,12 @@ pub(super) struct Redrive {
     cluster: Cluster,
 }
 
-fn header(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE"),
-    }
-}
+/// How often a transaction is begun again that was given up. Brokers do so now and then, as after a change of
+/// leaders.
+const ATTEMPTS: u32 = 5;
 
 /// What came of the letters.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Outcome {
     /// By topic and reason.
     redriven: BTreeMap<(String, String), u64>,
@@ -91,38 +89,66 @@ impl Outcome {
 impl Redrive {
     pub(super) fn run(&self, form: Form) -> anyhow::Result<Exit> {
         let interrupted = interrupted();
-        let mut job = self.job()?;
-        let topic = &self.cluster.topics.dead_letters_topic;
-        let reader = Reader::of_ranges(&self.cluster, topic, job.ranges.clone())?;
-        let span = reader.span();
-        let mut progress = Progress::new("dead letters read");
-        let mut outcome = Outcome::default();
-        let mut read = 0;
-        let result = reader.each(&interrupted, |message| {
-            let record = Record::from(message);
-            let place = Place::of(&record);
-            read += 1;
-            progress.set(read, Some(span));
-            self.one(record, &mut job, &mut outcome)?;
-            job.passed(place)?;
-            Ok(ControlFlow::Continue(()))
-        });
-        progress.end();
-        let is_whole = !interrupted.load(Ordering::Relaxed);
-        match result {
-            Ok(()) => job.finish(is_whole)?,
-            Err(error) => {
-                job.abort();
-                return Err(error.context(
-                    "what was not committed was not sent; the same command goes on from there",
-                ));
+        let mut settled = Outcome::default();
+        let mut afresh = self.from_beginning;
+        let mut attempt = 1;
+        let job = loop {
+            let mut job = self.job(afresh)?;
+            match self.go_through(&mut job, &interrupted, &mut settled) {
+                Ok(()) => break job,
+                Err(error) if error.is::<Aborted>() && attempt < ATTEMPTS => {
+                    note(format_args!("{error}; going on from what was committed"));
+                    job.abort();
+                    afresh = afresh && !job.has_committed();
+                    attempt += 1;
+                }
+                Err(error) => {
+                    job.abort();
+                    return Err(error.context(
+                        "what was not committed was not sent; the same command goes on from there",
+                    ));
+                }
             }
-        }
-        self.report(form, &job.name, &outcome)?;
+        };
+        self.report(form, &job.name, &settled)?;
+        let is_whole = !interrupted.load(Ordering::Relaxed);
         if !is_whole {
             note("interrupted; the same command goes on from here");
         }
         Ok(Exit::yes_or_no(is_whole))
+    }
+
+    /// Goes through what is left of the job. `settled` is what came of the letters that are behind its last
+    /// commit.
+    fn go_through(
+        &self,
+        job: &mut Job,
+        interrupted: &AtomicBool,
+        settled: &mut Outcome,
+    ) -> anyhow::Result<()> {
+        let topic = &self.cluster.topics.dead_letters_topic;
+        let reader = Reader::of_ranges(&self.cluster, topic, job.ranges.clone())?;
+        let span = reader.span();
+        let mut progress = Progress::new("dead letters read");
+        let mut outcome = settled.clone();
+        let mut read = 0;
+        let result = reader.each(interrupted, |message| {
+            let record = Record::from(message);
+            let place = Place::of(&record);
+            read += 1;
+            progress.set(read, Some(span));
+            self.one(record, job, &mut outcome)?;
+            job.passed(place)?;
+            if job.is_settled() {
+                settled.clone_from(&outcome);
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        progress.end();
+        result?;
+        job.finish(!interrupted.load(Ordering::Relaxed))?;
+        *settled = outcome;
+        Ok(())
     }
 
     /// Sends one letter, or says why not.
@@ -170,14 +196,14 @@ impl Redrive {
     }
 
     /// The job, at the place where it stopped.
-    fn job(&self) -> anyhow::Result<Job> {
+    fn job(&self, afresh: bool) -> anyhow::Result<Job> {
         // By itself the name is made of what is wanted, so that it is the same for the same command.
         let name = self
             .job
             .clone()
             .unwrap_or_else(|| job::name(&format!("{:?}{}", self.places, self.filter.canonical())));
         let begin = Begin {
-            afresh: self.from_beginning,
+            afresh,
             since: self.since.map(|since| since.at(Timestamp::now())),
         };
         if self.dry_run {

@@ -16,7 +16,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataPartition;
 use service::settings::{KafkaSettings, TopicSettings};
 
-pub(crate) use produce::{Outgoing, Producer};
+pub(crate) use produce::{Aborted, Outgoing, Producer};
 pub(crate) use read::{Next, Range, Reader, interrupted};
 pub(crate) use record::Record;
 pub(crate) use start::{Since, Start};

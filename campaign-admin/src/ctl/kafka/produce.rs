@@ -27,6 +27,12 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a [(String, Option<Vec<u8>>)],
 }
 
+/// The transaction was ended by the broker or the client; nothing of it is committed, and all of it may be
+/// done again.
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction was given up: {0}")]
+pub(crate) struct Aborted(String);
+
 /// An idempotent producer that counts what was acknowledged.
 pub(crate) struct Producer {
     producer: BaseProducer<Counted>,
@@ -92,6 +98,10 @@ impl Producer {
                     record = back;
                     self.producer.poll(Duration::from_millis(50));
                 }
+                // librdkafka takes no more records of a transaction that has failed.
+                Err((error @ KafkaError::MessageProduction(RDKafkaErrorCode::State), _)) => {
+                    return Err(Aborted(error.to_string()).into());
+                }
                 Err((error, _)) => return Err(error.into()),
             }
         }
@@ -136,12 +146,21 @@ impl Producer {
         positions: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
     ) -> anyhow::Result<()> {
-        // First, because the commit itself waits in steps of 100 ms for what is still open.
-        self.finish()?;
-        self.producer
-            .send_offsets_to_transaction(positions, group, TIMEOUT)?;
-        self.producer.commit_transaction(TIMEOUT)?;
-        Ok(())
+        // First, because the commit itself waits in steps of 100 ms for what is still open. If something
+        // was not written, the commit says why.
+        let finished = self.finish();
+        let committed = self
+            .producer
+            .send_offsets_to_transaction(positions, group, TIMEOUT)
+            .and_then(|()| self.producer.commit_transaction(TIMEOUT));
+        match (finished, committed) {
+            (Ok(_), Ok(())) => Ok(()),
+            (_, Err(KafkaError::Transaction(error))) if !error.is_fatal() => {
+                Err(Aborted(error.to_string()).into())
+            }
+            (Err(error), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+        }
     }
 
     /// Gives up what was sent in the transaction.
