@@ -19,7 +19,7 @@ const PAGE: &str = include_str!("../../docs/demo.md");
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// Ports that the page gives to our services.
-const PORTS: [&str; 4] = ["8080", "9464", "9465", "8081"];
+const PORTS: [&str; 5] = ["8080", "8081", "9464", "9465", "9466"];
 
 /// How long a command may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);

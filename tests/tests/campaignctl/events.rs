@@ -111,8 +111,10 @@ fn what_is_shown_is_committed_and_the_reader_may_go_away() {
 }
 
 #[test]
-fn a_file_of_events_goes_to_kafka_and_a_broken_one_is_named() {
+fn a_file_of_events_goes_to_kafka_or_to_ingest_and_a_broken_one_is_named() {
     let installation = Installation::new();
+    let ingest = installation.start("ingest", &[("AUTH", "none"), ("HTTP_ADDR", "127.0.0.1:0")]);
+    let address = format!("http://{}", ingest.api());
     let event = |number: u32| {
         json!({
             "event_id": format!("e-{number}"), "customer_id": format!("c-{}", number % 7),
@@ -121,13 +123,24 @@ fn a_file_of_events_goes_to_kafka_and_a_broken_one_is_named() {
     };
     let lines: Vec<_> = (0..1_200).map(|number| event(number).to_string()).collect();
     let file = installation.write("e.jsonl", &lines.join("\n"));
+    let to_ingest = [
+        "send",
+        "-f",
+        text(&file),
+        "--ingest",
+        &address,
+        "-o",
+        "json",
+    ];
+    let sent = installation.ctl(&to_ingest).exits(0).json();
+    assert_eq!(sent["acknowledged"], 1_200);
     let to_kafka = ["send", "-f", text(&file), "--kafka", "-o", "json"];
     let sent = installation.ctl(&to_kafka).exits(0).json();
     assert_eq!(sent["acknowledged"], 1_200);
 
-    // A customer's events are in one partition.
+    // Both ways lead to the same records in the same partitions.
     let records = installation.kafka.read_all(&installation.topic("events"));
-    assert_eq!(records.len(), 1_200);
+    assert_eq!(records.len(), 2_400);
     let mut places = std::collections::HashMap::new();
     for record in &records {
         let key = record.key.clone().unwrap();
@@ -144,9 +157,10 @@ fn a_file_of_events_goes_to_kafka_and_a_broken_one_is_named() {
         event(2)
     );
     let file = installation.write("broken.jsonl", &broken);
-    let ran = installation
-        .ctl(&["send", "-f", text(&file), "--kafka"])
-        .exits(2);
-    assert!(ran.out.starts_with("1 events acknowledged"), "{}", ran.out);
-    assert!(ran.err.contains("event 2: "), "{}", ran.err);
+    for way in [&["--kafka"][..], &["--ingest", &address]] {
+        let arguments = [&["send", "-f", text(&file)], way].concat();
+        let ran = installation.ctl(&arguments).exits(2);
+        assert!(ran.out.starts_with("1 events acknowledged"), "{}", ran.out);
+        assert!(ran.err.contains("event 2: "), "{}", ran.err);
+    }
 }

@@ -8,8 +8,12 @@ const PAGE: &str = include_str!("../../../docs/campaignctl.md");
 
 #[test]
 fn every_command_of_the_page_does_what_it_shows() {
-    let installation = Installation::with_default_names();
+    let mut installation = Installation::with_default_names();
     let _matcher = installation.start("matcher", &[]);
+    let ingest = installation.start("ingest", &[("AUTH", "none"), ("HTTP_ADDR", "127.0.0.1:0")]);
+    let address = format!("http://{}", ingest.api());
+    let setting = ("CAMPAIGNCTL_INGEST".to_owned(), address);
+    installation.settings.push(setting);
     let mut ran = 0;
     for block in page::blocks(PAGE) {
         if let Some(name) = block.file() {

@@ -10,7 +10,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext,
@@ -155,11 +155,14 @@ impl Producer {
             .and_then(|()| self.producer.commit_transaction(TIMEOUT));
         match (finished, committed) {
             (Ok(_), Ok(())) => Ok(()),
-            (_, Err(KafkaError::Transaction(error))) if !error.is_fatal() => {
-                Err(Aborted(error.to_string()).into())
+            // Another one took over; to begin again would only fence it in turn.
+            (_, Err(KafkaError::Transaction(error))) if is_fenced(&error) => {
+                Err(KafkaError::Transaction(error).into())
             }
-            (Err(error), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
+            (_, Err(KafkaError::Transaction(error))) => Err(Aborted(error.to_string()).into()),
+            (Err(error), Err(why)) => Err(error.context(why)),
+            (Err(error), Ok(())) => Err(error),
+            (Ok(_), Err(error)) => Err(error.into()),
         }
     }
 
@@ -168,6 +171,13 @@ impl Producer {
         // What is not committed is never read; the next one under this name ends it, too.
         let _ = self.producer.abort_transaction(TIMEOUT);
     }
+}
+
+fn is_fenced(error: &RDKafkaError) -> bool {
+    matches!(
+        error.code(),
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced
+    )
 }
 
 struct Counted(Arc<Counts>);
