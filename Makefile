@@ -1,6 +1,6 @@
 # The words of the README. Everything that is not here already is fetched by these targets.
 
-.PHONY: demo test bench clippy format deny
+.PHONY: demo test bench ingest-peer clippy format deny
 
 demo: ## everything in one process, with sample campaigns and a stream of events
 	cargo run --release --package standalone
@@ -14,7 +14,11 @@ bench: export DEV_KAFKA_JVM ?= -Xmx2g -XX:+UseParallelGC
 bench: ## figures of speed, on a real Kafka
 	dev/fetch
 	cargo build --release --workspace --bins
+	$(MAKE) ingest-peer
 	cargo bench --workspace
+
+ingest-peer: ## the plain service that ingest is measured against
+	cd ingest/benches/peers/go && go build -o "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/ingest-peer" .
 
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -1,11 +1,14 @@
-//! What the whole way of the data costs, on a real broker: latency, backlog, transactions, memory.
+//! What the whole way of the data costs, on a real broker: latency, backlog, transactions, memory;
+//! and what the way in costs.
 //!
-//! `make bench` runs all of it. Alone, after `cargo build --release -p matcher`:
+//! `make bench` runs all of it. Alone, after `cargo build --release -p matcher -p ingest` and
+//! `make ingest-peer`:
 //!
 //! ```text
 //! export DEV_KAFKA_JVM='-Xmx2g -XX:+UseParallelGC'
 //! cargo bench -p tests --bench pipeline -- latency
 //! cargo bench -p tests --bench pipeline -- backlog
+//! cargo bench -p tests --bench pipeline -- http
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
 //!
@@ -19,6 +22,7 @@ mod shop;
 
 mod backlog;
 mod figures;
+mod http;
 mod latency;
 mod memory;
 mod relay;
@@ -98,12 +102,12 @@ fn main() {
     };
     for word in words {
         match &*word {
-            "latency" | "backlog" | "transactions" | "memory" => measurements.push(word),
+            "latency" | "backlog" | "transactions" | "memory" | "http" => measurements.push(word),
             other => request.read(other),
         }
     }
     if measurements.is_empty() {
-        measurements = ["latency", "backlog", "transactions", "memory"]
+        measurements = ["latency", "backlog", "transactions", "memory", "http"]
             .map(str::to_owned)
             .to_vec();
     }
@@ -115,6 +119,7 @@ fn main() {
         match &*measurement {
             "latency" => latency::measure(&broker, &request),
             "backlog" => backlog::measure(&broker, &request),
+            "http" => http::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),
             _ => memory::measure(&broker, &request),
         }
