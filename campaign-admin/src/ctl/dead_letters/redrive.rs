@@ -197,11 +197,11 @@ impl Redrive {
 
     /// The job, at the place where it stopped.
     fn job(&self, afresh: bool) -> anyhow::Result<Job> {
-        // By itself the name is made of what is wanted, so that it is the same for the same command.
-        let name = self
-            .job
-            .clone()
-            .unwrap_or_else(|| job::name(&format!("{:?}{}", self.places, self.filter.canonical())));
+        // By itself the name is made of what is wanted and where, so that it is the same for the same command,
+        // and jobs of two installations on one Kafka do not fence each other.
+        let topic = &self.cluster.topics.dead_letters_topic;
+        let wanted = || format!("{topic} {:?}{}", self.places, self.filter.canonical());
+        let name = self.job.clone().unwrap_or_else(|| job::name(&wanted()));
         let begin = Begin {
             afresh,
             since: self.since.map(|since| since.at(Timestamp::now())),
