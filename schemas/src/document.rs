@@ -81,6 +81,8 @@ pub struct Document {
     text: String,
     /// Texts that documents of one schema have in common: names of fields, symbols.
     names: Option<Arc<str>>,
+    /// Names of the fields of records.
+    keys: Option<Arc<[Name]>>,
     envelope: Option<Envelope>,
 }
 
@@ -141,6 +143,28 @@ pub(crate) enum Entry {
     Object {
         after: u32,
     },
+    /// An object whose fields are values alone; their names begin at that place of `keys`.
+    Record {
+        after: u32,
+        keys: u32,
+    },
+}
+
+/// A part of the names that documents of one schema have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Name {
+    /// The string, as an entry.
+    pub(crate) const fn entry(self) -> Entry {
+        Entry::Name {
+            start: self.start,
+            end: self.end,
+        }
+    }
 }
 
 /// Buffers above these sizes are given back after the document that needed them.
@@ -224,10 +248,16 @@ impl Document {
         &names[start as usize..end as usize]
     }
 
+    fn key(&self, at: u32) -> &str {
+        let keys = self.keys.as_deref().unwrap_or_default();
+        let name = keys[at as usize];
+        self.name(name.start, name.end)
+    }
+
     /// The entry after the one at `at` and all that it contains.
     fn after(&self, at: u32) -> u32 {
         match self.entries[at as usize] {
-            Entry::Array { after } | Entry::Object { after } => after,
+            Entry::Array { after } | Entry::Object { after } | Entry::Record { after, .. } => after,
             _ => at + 1,
         }
     }
@@ -326,7 +356,14 @@ impl<'a> Node<'a> {
             Some(&Entry::String { start, end }) => Value::String(self.tape.string(start, end)),
             Some(&Entry::Name { start, end }) => Value::String(self.tape.name(start, end)),
             Some(&Entry::Array { after }) => Value::Array(Elements(self.content(after))),
-            Some(&Entry::Object { after }) => Value::Object(Fields(self.content(after))),
+            Some(&Entry::Object { after }) => Value::Object(Fields {
+                span: self.content(after),
+                next_key: None,
+            }),
+            Some(&Entry::Record { after, keys }) => Value::Object(Fields {
+                span: self.content(after),
+                next_key: Some(keys),
+            }),
         }
     }
 
@@ -411,19 +448,28 @@ impl<'a> Iterator for Elements<'a> {
 
 /// The fields of an object, in their order, repeated ones included.
 #[derive(Debug, Clone)]
-pub struct Fields<'a>(Span<'a>);
+pub struct Fields<'a> {
+    span: Span<'a>,
+    /// Where the next name is, if names do not stand before their values.
+    next_key: Option<u32>,
+}
 
 impl<'a> Iterator for Fields<'a> {
     type Item = (&'a str, Node<'a>);
 
     fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
-        let key = self.0.pop()?;
+        if let Some(at) = self.next_key {
+            let value = self.span.pop()?;
+            self.next_key = Some(at + 1);
+            return Some((value.tape.key(at), value));
+        }
+        let key = self.span.pop()?;
         let name = match key.tape.entries[key.at as usize] {
             Entry::String { start, end } => key.tape.string(start, end),
             Entry::Name { start, end } => key.tape.name(start, end),
             _ => unreachable!("a key is a string or a name"),
         };
-        let value = self.0.pop().expect("a value follows its key");
+        let value = self.span.pop().expect("a value follows its key");
         Some((name, value))
     }
 }

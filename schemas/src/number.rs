@@ -39,14 +39,18 @@ impl Number {
 
     /// A double; `None` for infinities and NaN, which JSON does not have.
     pub fn from_f64(value: f64) -> Option<Self> {
-        if !value.is_finite() {
-            return None;
+        // To and fro instead of asking for the fraction, which is a call where the processor may be old.
+        #[expect(clippy::cast_possible_truncation, reason = "held against the double")]
+        let whole = value as i64;
+        #[expect(clippy::cast_precision_loss, reason = "held against the double")]
+        #[expect(
+            clippy::float_cmp,
+            reason = "whether it is the same number is the question"
+        )]
+        if whole as f64 == value && value < I64_END {
+            return Some(Self(Repr::Integer(whole)));
         }
-        if value.fract() == 0.0 && (-I64_END..I64_END).contains(&value) {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
-            return Some(Self(Repr::Integer(value as i64)));
-        }
-        Some(Self(Repr::Float(value)))
+        value.is_finite().then_some(Self(Repr::Float(value)))
     }
 
     /// The number, if it is whole and fits.

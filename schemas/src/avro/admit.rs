@@ -11,8 +11,8 @@ use apache_avro::schema::{
 };
 
 use super::logical::{Offset, Unit};
-use super::program::{Fate, Field, Name, Program, Root, Shape, Slots};
-use crate::document::MAX_DEPTH;
+use super::program::{Fate, Field, MAX_TEXTS, Program, Record, Root, Shape, Slots};
+use crate::document::{MAX_DEPTH, Name};
 
 /// Largest schema accepted, in bytes of its text and of those it refers to.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
@@ -85,6 +85,7 @@ impl Program {
             shapes: Vec::new(),
             widths: Vec::new(),
             names: String::new(),
+            keys: Vec::new(),
             depth: 0,
         };
         let variants = match &schema {
@@ -107,6 +108,7 @@ impl Program {
         Ok(Self {
             shapes: compiler.shapes,
             names: compiler.names.into(),
+            keys: compiler.keys.into(),
             roots,
             is_union: matches!(schema, Schema::Union(_)),
         })
@@ -159,6 +161,7 @@ struct Compiler<'s> {
     /// Whether each shape takes at least a byte.
     widths: Vec<bool>,
     names: String,
+    keys: Vec<Name>,
     depth: u32,
 }
 
@@ -299,9 +302,38 @@ impl<'s> Compiler<'s> {
                 shape,
                 fate: Fate::Kept,
                 slots: Slots::default(),
+                texts: 0,
             });
         }
-        Ok((Shape::Record(fields.into()), has_width))
+        self.count_texts(&mut fields);
+        // Inner records are done by now: the names of this one stand together.
+        let keys = u32::try_from(self.keys.len()).map_err(|_| Refusal::TooMany)?;
+        self.keys.extend(fields.iter().map(|field| field.name));
+        let record = Record {
+            fields: fields.into(),
+            keys: Some(keys),
+        };
+        Ok((Shape::Record(record), has_width))
+    }
+
+    /// Notes where texts follow one another.
+    fn count_texts(&self, fields: &mut [Field]) {
+        let mut texts = 0;
+        for field in fields.iter_mut().rev() {
+            let is_text = match &self.shapes[field.shape as usize] {
+                Shape::Text => true,
+                Shape::Nullable { other, .. } => {
+                    matches!(self.shapes[*other as usize], Shape::Text)
+                }
+                _ => false,
+            };
+            texts = if is_text {
+                (texts + 1).min(MAX_TEXTS)
+            } else {
+                0
+            };
+            field.texts = u8::try_from(texts).unwrap_or(0);
+        }
     }
 
     /// A schema is small, so that a `u32` counts its names.

@@ -3,13 +3,21 @@
 //! Nothing is believed: lengths are held against the bytes that are left before anything is kept, and
 //! what is kept is bounded by [`Limits`] however few bytes stand for it.
 
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "a step's error is boxed; see `Step`"
+)]
+
 use jiff::Timestamp;
 
 use super::AvroError;
 use super::logical::{self, Unit};
-use super::program::{Fate, Field, Program, SLOTS, Shape, Slot};
+use super::program::{Fate, Field, MAX_TEXTS, Program, Record, SLOTS, Shape, Slot};
 use crate::document::{Entry, MAX_DEPTH, Writer};
 use crate::{Document, DocumentError, Limits, Number};
+
+/// The error is boxed: a result of two words stays in registers, and there is one for each number.
+pub(super) type Step<T> = Result<T, Box<AvroError>>;
 
 /// What a decimal becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +55,18 @@ impl<'a, 'd> Decoder<'a, 'd> {
         limits: Limits,
         decimals: Decimals,
         document: &'d mut Document,
-    ) -> Result<Self, AvroError> {
+    ) -> Step<Self> {
         if bytes.len() > limits.max_bytes as usize {
-            return Err(AvroError::TooLarge {
+            return Err(Box::new(AvroError::TooLarge {
                 bytes: bytes.len(),
                 max: limits.max_bytes,
-            });
+            }));
         }
         Ok(Self {
             program,
             bytes,
             at: 0,
-            out: Writer::begin(document, &program.names),
+            out: Writer::begin(document, &program.names, &program.keys),
             depth_left: limits.max_depth.min(MAX_DEPTH),
             limits,
             decimals,
@@ -69,7 +77,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     /// The number of the record that follows.
-    pub(super) fn root(&mut self) -> Result<usize, AvroError> {
+    pub(super) fn root(&mut self) -> Step<usize> {
         if self.program.is_union {
             self.choice(self.program.roots.len())
         } else {
@@ -78,98 +86,104 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     /// Ends the value.
-    pub(super) fn end(&self) -> Result<(), AvroError> {
+    pub(super) fn end(&self) -> Step<()> {
         match self.bytes.len() - self.at {
             0 => Ok(()),
-            bytes => Err(AvroError::Trailing { bytes }),
+            bytes => Err(Box::new(AvroError::Trailing { bytes })),
         }
     }
 
-    fn truncated(&self) -> AvroError {
-        AvroError::Truncated {
+    #[cold]
+    fn truncated(&self) -> Box<AvroError> {
+        Box::new(AvroError::Truncated {
             at: self.bytes.len(),
+        })
+    }
+
+    /// What stands at a place, the branches of unions chosen.
+    #[inline]
+    fn resolve(&mut self, mut place: u32) -> Step<&'a Shape> {
+        let program = self.program;
+        loop {
+            match &program.shapes[place as usize] {
+                Shape::Nullable { null, other } => {
+                    if self.choice(2)? == usize::from(*null) {
+                        return Ok(&Shape::Null);
+                    }
+                    place = *other;
+                }
+                Shape::Union(variants) => place = variants[self.choice(variants.len())?],
+                shape => return Ok(shape),
+            }
         }
     }
 
-    fn value(&mut self, shape: u32) -> Result<(), AvroError> {
-        match &self.program.shapes[shape as usize] {
-            Shape::Null => self.out.push(Entry::Null),
-            Shape::Boolean => {
-                let value = self.boolean()?;
-                self.out.push(Entry::Bool(value));
-            }
-            Shape::Int => {
-                let value = self.int()?;
-                self.out.number(Number::from_i64(value));
-            }
-            Shape::Long => {
-                let value = self.long()?;
-                self.out.number(Number::from_i64(value));
-            }
-            Shape::Float => {
-                let number = logical::float_number(f32::from_le_bytes(self.chunk()?));
-                self.number_or_null(number);
-            }
-            Shape::Double => {
-                let number = Number::from_f64(f64::from_le_bytes(self.chunk()?));
-                self.number_or_null(number);
-            }
+    fn value(&mut self, place: u32) -> Step<()> {
+        let entry = match self.resolve(place)? {
             Shape::Text => {
                 let text = self.text()?;
-                self.out.string(text);
+                self.out.string(text)
             }
+            Shape::Int => Entry::Number(Number::from_i64(self.int()?)),
+            Shape::Long => Entry::Number(Number::from_i64(self.long()?)),
+            Shape::Double => or_null(Number::from_f64(f64::from_le_bytes(self.chunk()?))),
+            Shape::Boolean => Entry::Bool(self.boolean()?),
+            Shape::Null => Entry::Null,
+            Shape::Enum(symbols) => symbols[self.choice(symbols.len())?].entry(),
             Shape::Json => {
                 let text = self.text()?;
-                self.json(text)?;
+                return self.json(text);
             }
-            Shape::Enum(symbols) => {
-                let symbol = symbols[self.choice(symbols.len())?];
-                self.out.push(Entry::Name {
-                    start: symbol.start,
-                    end: symbol.end,
-                });
-            }
-            Shape::Nullable { null, other } => {
-                if self.choice(2)? == usize::from(*null) {
-                    self.out.push(Entry::Null);
-                } else {
-                    self.value(*other)?;
-                }
-            }
-            Shape::Union(variants) => {
-                let chosen = self.choice(variants.len())?;
-                self.value(variants[chosen])?;
-            }
-            Shape::Array(items) => self.array(*items)?,
-            Shape::Map(values) => self.map(*values)?,
-            Shape::Record(fields) => {
-                let at = self.open()?;
-                self.fields(fields)?;
-                self.close();
-                self.out.end_object(at);
-            }
+            Shape::Array(items) => return self.array(*items),
+            Shape::Map(values) => return self.map(*values),
+            Shape::Record(record) => return self.record(record),
             rarer => self.rarer(rarer)?,
+        };
+        self.out.push(entry);
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Record) -> Step<()> {
+        let at = self.open()?;
+        if let Some(keys) = record.keys {
+            // The names stand once for all in the program, the values follow one another.
+            let mut rest = &*record.fields;
+            while let Some((field, further)) = rest.split_first() {
+                if field.texts > 1 && self.texts(&rest[..field.texts.into()]) {
+                    rest = &rest[field.texts.into()..];
+                    continue;
+                }
+                self.field_value(field)?;
+                rest = further;
+            }
+            self.close();
+            self.out.end_record(at, keys);
+        } else {
+            self.fields(&record.fields)?;
+            self.close();
+            self.out.end_object(at);
         }
         Ok(())
     }
 
     /// Bytes and logical types.
-    fn rarer(&mut self, shape: &Shape) -> Result<(), AvroError> {
-        match *shape {
+    fn rarer(&mut self, shape: &Shape) -> Step<Entry> {
+        Ok(match *shape {
+            Shape::Float => or_null(logical::float_number(f32::from_le_bytes(self.chunk()?))),
             Shape::Bytes => {
                 let bytes = self.length_and_bytes()?;
-                self.out.written(|text| logical::push_base64(text, bytes));
+                self.out.text(|text| logical::push_base64(text, bytes))
             }
             Shape::Fixed(size) => {
                 let bytes = self.take(size as usize)?;
-                self.out.written(|text| logical::push_base64(text, bytes));
+                self.out.text(|text| logical::push_base64(text, bytes))
             }
             Shape::Decimal { fixed, scale } => {
                 let bytes = match fixed {
                     Some(size) => self.take(size as usize)?,
                     None => self.length_and_bytes()?,
                 };
-                self.decimal(bytes, scale);
+                self.decimal(bytes, scale)
             }
             Shape::BigDecimal => self.big_decimal()?,
             Shape::Uuid { fixed } => {
@@ -182,52 +196,47 @@ impl<'a, 'd> Decoder<'a, 'd> {
                 if bytes.len() != 16 {
                     return Err(invalid(at, "UUID of 16 bytes"));
                 }
-                self.out.written(|text| logical::push_uuid(text, bytes));
+                self.out.text(|text| logical::push_uuid(text, bytes))
             }
             Shape::Date => {
                 let days = self.int()?;
-                self.written_or_number(logical::date(days), days);
+                self.written_or_number(logical::date(days), days)
             }
             Shape::TimeOfDay(unit) => {
                 let value = self.long()?;
-                self.written_or_number(logical::time_of_day(value, unit), value);
+                self.written_or_number(logical::time_of_day(value, unit), value)
             }
             Shape::DateTime(unit, offset) => {
                 let value = self.long()?;
-                self.written_or_number(logical::date_time(value, unit, offset), value);
+                self.written_or_number(logical::date_time(value, unit, offset), value)
             }
             Shape::Duration => {
                 let bytes = self.chunk()?;
-                self.out.written(|text| logical::push_duration(text, bytes));
+                self.out.text(|text| logical::push_duration(text, bytes))
             }
             _ => unreachable!("`value` reads the others"),
-        }
-        Ok(())
+        })
     }
 
-    fn number_or_null(&mut self, number: Option<Number>) {
-        self.out.push(number.map_or(Entry::Null, Entry::Number));
-    }
-
-    fn written_or_number(&mut self, write: Option<impl Fn(&mut String)>, value: i64) {
+    fn written_or_number(&mut self, write: Option<impl Fn(&mut String)>, value: i64) -> Entry {
         match write {
-            Some(write) => self.out.written(write),
-            None => self.out.number(Number::from_i64(value)),
+            Some(write) => self.out.text(write),
+            None => Entry::Number(Number::from_i64(value)),
         }
     }
 
-    fn decimal(&mut self, bytes: &[u8], scale: i64) {
+    fn decimal(&mut self, bytes: &[u8], scale: i64) -> Entry {
         match self.decimals {
-            Decimals::Numbers => self.number_or_null(logical::decimal_number(bytes, scale)),
+            Decimals::Numbers => or_null(logical::decimal_number(bytes, scale)),
             Decimals::Texts => match logical::decimal_text(bytes, scale) {
                 Some(text) => self.out.string(&text),
-                None => self.out.push(Entry::Null),
+                None => Entry::Null,
             },
         }
     }
 
     /// Bytes that hold the unscaled decimal with its length, and the scale.
-    fn big_decimal(&mut self) -> Result<(), AvroError> {
+    fn big_decimal(&mut self) -> Step<Entry> {
         let at = self.at;
         let outer = self.length_and_bytes()?;
         let end = self.at;
@@ -237,27 +246,26 @@ impl<'a, 'd> Decoder<'a, 'd> {
         if self.at != end {
             return Err(invalid(at, "decimal with its scale"));
         }
-        self.decimal(unscaled, scale);
-        Ok(())
+        Ok(self.decimal(unscaled, scale))
     }
 
-    fn json(&mut self, text: &str) -> Result<(), AvroError> {
+    fn json(&mut self, text: &str) -> Step<()> {
         self.out
             .json(text, self.depth_left)
             .map_err(|error| match error {
                 DocumentError::TooDeep { .. } => self.too_deep(),
-                other => AvroError::Json(other.to_string()),
+                other => Box::new(AvroError::Json(other.to_string())),
             })
     }
 
-    fn too_deep(&self) -> AvroError {
-        AvroError::TooDeep {
+    fn too_deep(&self) -> Box<AvroError> {
+        Box::new(AvroError::TooDeep {
             max: self.limits.max_depth.min(MAX_DEPTH),
-        }
+        })
     }
 
     /// Begins a container.
-    fn open(&mut self) -> Result<u32, AvroError> {
+    fn open(&mut self) -> Step<u32> {
         if self.depth_left == 0 {
             return Err(self.too_deep());
         }
@@ -272,15 +280,15 @@ impl<'a, 'd> Decoder<'a, 'd> {
 
     /// Holds what was kept against the limits. Between two calls a schema adds no more than it has
     /// fields.
-    fn check_size(&self) -> Result<(), AvroError> {
+    fn check_size(&self) -> Step<()> {
         let max = self.limits.max_bytes;
         if self.out.len() > max || self.out.text_len() > max.saturating_mul(MAX_TEXT) {
-            return Err(AvroError::TooMany { max });
+            return Err(Box::new(AvroError::TooMany { max }));
         }
         Ok(())
     }
 
-    fn array(&mut self, items: u32) -> Result<(), AvroError> {
+    fn array(&mut self, items: u32) -> Step<()> {
         let at = self.open()?;
         while let Some(count) = self.block()? {
             for _ in 0..count {
@@ -293,13 +301,14 @@ impl<'a, 'd> Decoder<'a, 'd> {
         Ok(())
     }
 
-    fn map(&mut self, values: u32) -> Result<(), AvroError> {
+    fn map(&mut self, values: u32) -> Step<()> {
         let at = self.open()?;
         while let Some(count) = self.block()? {
             for _ in 0..count {
                 self.check_size()?;
                 let key = self.text()?;
-                self.out.string(key);
+                let key = self.out.string(key);
+                self.out.push(key);
                 self.value(values)?;
             }
         }
@@ -308,68 +317,124 @@ impl<'a, 'd> Decoder<'a, 'd> {
         Ok(())
     }
 
-    /// The record that is the value. `last` may write further fields.
-    pub(super) fn root_record(
-        &mut self,
-        shape: u32,
-        last: impl FnOnce(&mut Self),
-    ) -> Result<(), AvroError> {
-        let Shape::Record(fields) = &self.program.shapes[shape as usize] else {
+    /// The record that is the value. `last` may write further fields to one that has no keys of its own.
+    pub(super) fn root_record(&mut self, shape: u32, last: impl FnOnce(&mut Self)) -> Step<()> {
+        let Shape::Record(record) = &self.program.shapes[shape as usize] else {
             unreachable!("a root is a record");
         };
-        let at = self.open()?;
-        self.fields(fields)?;
+        self.record(record)?;
         last(self);
-        self.close();
-        self.out.end_object(at);
+        if record.keys.is_none() {
+            self.out.end_object(0);
+        }
         Ok(())
     }
 
-    fn fields(&mut self, fields: &[Field]) -> Result<(), AvroError> {
+    /// Reads several texts at once, or nothing at all: then each is to be read for itself.
+    ///
+    /// Between texts stand their lengths and the numbers of branches. If each is one byte below 128, all of
+    /// it is UTF-8 only if each text is, for a character is not cut by such a byte. To check and to copy one
+    /// long piece takes half of the time that the short ones take.
+    fn texts(&mut self, fields: &[Field]) -> bool {
+        let mut found = [None; MAX_TEXTS];
+        let mut rest = &self.bytes[self.at..];
+        let all = rest;
+        for (field, found) in fields.iter().zip(&mut found) {
+            if let Shape::Nullable { null, .. } = self.program.shapes[field.shape as usize] {
+                let Some((branch @ (0 | 2), after)) = rest.split_first() else {
+                    return false;
+                };
+                rest = after;
+                if branch / 2 == null {
+                    continue;
+                }
+            }
+            let Some((length @ ..0x80, after)) = rest.split_first() else {
+                return false;
+            };
+            let length = usize::from(length / 2);
+            if length * 2 != usize::from(rest[0]) || length > after.len() {
+                return false;
+            }
+            let begin = all.len() - after.len();
+            *found = Some((begin, begin + length));
+            rest = &after[length..];
+        }
+        let piece = &all[..all.len() - rest.len()];
+        let Ok(text) = std::str::from_utf8(piece) else {
+            return false;
+        };
+        let Entry::String { start, .. } = self.out.string(text) else {
+            unreachable!("a text is a string");
+        };
+        for (field, found) in fields.iter().zip(found) {
+            self.note(field);
+            self.out
+                .push(found.map_or(Entry::Null, |(begin, end)| Entry::String {
+                    start: start + place(begin),
+                    end: start + place(end),
+                }));
+        }
+        self.at += piece.len();
+        true
+    }
+
+    /// Fields with their keys, and what becomes of those that are not simply kept.
+    fn fields(&mut self, fields: &[Field]) -> Step<()> {
         for field in fields {
             match field.fate {
-                Fate::Kept => {}
+                Fate::Kept => {
+                    self.out.push(field.name.entry());
+                    self.field_value(field)?;
+                }
                 Fate::Hidden => {
                     let mark = self.out.mark();
                     self.value(field.shape)?;
                     self.out.back_to(mark);
-                    continue;
                 }
-                Fate::Spread => {
-                    self.spread()?;
-                    continue;
-                }
-            }
-            self.out.push(Entry::Name {
-                start: field.name.start,
-                end: field.name.end,
-            });
-            if field.slots.is_empty() {
-                self.value(field.shape)?;
-                continue;
-            }
-            for (slot, place) in self.places.iter_mut().enumerate() {
-                if field.slots.has(slot) {
-                    *place = Some(self.out.len());
-                }
-            }
-            let begin = self.at;
-            self.value(field.shape)?;
-            if field.slots.has(Slot::OccurredAt as usize) {
-                self.instant = self.instant_at(begin, field.shape);
+                Fate::Spread => self.spread()?,
             }
         }
         Ok(())
     }
 
+    /// The value of a field, which may be a field of the event.
+    #[inline]
+    fn field_value(&mut self, field: &Field) -> Step<()> {
+        if field.slots.is_empty() {
+            return self.value(field.shape);
+        }
+        self.note(field);
+        let begin = self.at;
+        self.value(field.shape)?;
+        if field.slots.has(Slot::OccurredAt as usize) {
+            self.instant = self.instant_at(begin, field.shape);
+        }
+        Ok(())
+    }
+
+    /// Notes where the value of a field will stand, if the event has it.
+    #[inline]
+    fn note(&mut self, field: &Field) {
+        if field.slots.is_empty() {
+            return;
+        }
+        for (slot, place) in self.places.iter_mut().enumerate() {
+            if field.slots.has(slot) {
+                *place = Some(self.out.len());
+            }
+        }
+    }
+
     /// Puts the entries of a map of JSON texts beside the other fields.
-    fn spread(&mut self) -> Result<(), AvroError> {
+    fn spread(&mut self) -> Step<()> {
         while let Some(count) = self.block()? {
             for _ in 0..count {
                 self.check_size()?;
                 let key = self.text()?;
                 let mark = self.out.mark();
-                self.out.string(key);
+                let entry = self.out.string(key);
+                self.out.push(entry);
                 let text = self.text()?;
                 self.json(text)?;
                 // They are the record's own.
@@ -406,7 +471,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
 
     /// How many items follow; `None` at the end. Each takes at least a byte, so that there are no more
     /// than bytes are left.
-    fn block(&mut self) -> Result<Option<u64>, AvroError> {
+    fn block(&mut self) -> Step<Option<u64>> {
         let at = self.at;
         let count = self.long()?;
         if count < 0 {
@@ -420,7 +485,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
         Ok((count > 0).then_some(count))
     }
 
-    fn boolean(&mut self) -> Result<bool, AvroError> {
+    fn boolean(&mut self) -> Step<bool> {
         let at = self.at;
         match self.take(1)? {
             [0] => Ok(false),
@@ -429,7 +494,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
         }
     }
 
-    fn int(&mut self) -> Result<i64, AvroError> {
+    fn int(&mut self) -> Step<i64> {
         let at = self.at;
         let value = self.long()?;
         if i32::try_from(value).is_err() {
@@ -440,7 +505,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
 
     /// A number of variable length, least significant bits first, zigzag.
     #[inline]
-    fn long(&mut self) -> Result<i64, AvroError> {
+    fn long(&mut self) -> Step<i64> {
         let first = *self.bytes.get(self.at).ok_or_else(|| self.truncated())?;
         if first < 0x80 {
             self.at += 1;
@@ -449,7 +514,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
         self.longer()
     }
 
-    fn longer(&mut self) -> Result<i64, AvroError> {
+    fn longer(&mut self) -> Step<i64> {
         let mut bits = 0;
         for (index, byte) in self.bytes[self.at..].iter().take(10).enumerate() {
             let byte = u64::from(*byte);
@@ -470,7 +535,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     /// The number of one of so many.
-    fn choice(&mut self, of: usize) -> Result<usize, AvroError> {
+    fn choice(&mut self, of: usize) -> Step<usize> {
         let at = self.at;
         let chosen = self.long()?;
         match usize::try_from(chosen) {
@@ -480,14 +545,14 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], AvroError> {
+    fn take(&mut self, length: usize) -> Step<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let taken = rest.get(..length).ok_or_else(|| self.truncated())?;
         self.at += length;
         Ok(taken)
     }
 
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], AvroError> {
+    fn chunk<const N: usize>(&mut self) -> Step<[u8; N]> {
         let rest = &self.bytes[self.at..];
         let chunk = rest.first_chunk().ok_or_else(|| self.truncated())?;
         self.at += N;
@@ -495,7 +560,7 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     #[inline]
-    fn length_and_bytes(&mut self) -> Result<&'a [u8], AvroError> {
+    fn length_and_bytes(&mut self) -> Step<&'a [u8]> {
         let at = self.at;
         let length = self.long()?;
         match usize::try_from(length) {
@@ -505,16 +570,28 @@ impl<'a, 'd> Decoder<'a, 'd> {
     }
 
     #[inline]
-    fn text(&mut self) -> Result<&'a str, AvroError> {
+    fn text(&mut self) -> Step<&'a str> {
         let bytes = self.length_and_bytes()?;
-        std::str::from_utf8(bytes).map_err(|error| AvroError::NotUtf8 {
-            at: self.at - bytes.len() + error.valid_up_to(),
+        std::str::from_utf8(bytes).map_err(|error| {
+            Box::new(AvroError::NotUtf8 {
+                at: self.at - bytes.len() + error.valid_up_to(),
+            })
         })
     }
 }
 
-const fn invalid(at: usize, expected: &'static str) -> AvroError {
-    AvroError::Invalid { at, expected }
+/// A place within a value, whose size fits.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("max_bytes fits u32")
+}
+
+fn or_null(number: Option<Number>) -> Entry {
+    number.map_or(Entry::Null, Entry::Number)
+}
+
+#[cold]
+fn invalid(at: usize, expected: &'static str) -> Box<AvroError> {
+    Box::new(AvroError::Invalid { at, expected })
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "zigzag is defined by its bits")]

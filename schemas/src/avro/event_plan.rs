@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::decode::{Decimals, Decoder};
+use super::decode::{Decimals, Decoder, Step};
 use super::logical::{Offset, Unit};
 use super::mapping::{EventMapping, Path, RecordMapping, TypeSource};
-use super::program::{Fate, Field, Name, Program, Shape, Slot};
+use super::program::{Fate, Field, Program, Shape, Slot};
 use super::{AvroError, OWN_EVENT};
-use crate::document::{Entry, Envelope};
+use crate::document::{Entry, Envelope, Name};
 use crate::{Document, Limits, Number};
 
 /// How values of one schema are read as events. Immutable.
@@ -70,15 +70,20 @@ impl EventPlan {
         limits: Limits,
         document: &mut Document,
     ) -> Result<(), AvroError> {
+        self.read_boxed(bytes, limits, document)
+            .map_err(|error| *error)
+    }
+
+    fn read_boxed(&self, bytes: &[u8], limits: Limits, document: &mut Document) -> Step<()> {
         let decimals = Decimals::Numbers;
         let mut decoder = Decoder::begin(&self.program, bytes, limits, decimals, document)?;
         let number = decoder.root()?;
         let bound = &self.roots[number];
         if let Some(why) = &bound.misfit {
-            return Err(AvroError::Unmapped {
+            return Err(Box::new(AvroError::Unmapped {
                 record: self.program.roots[number].name.to_string(),
                 why: why.clone(),
-            });
+            }));
         }
         decoder.unit = bound.unit;
         decoder.root_record(bound.shape, |decoder| bound.complete(decoder))?;
@@ -102,19 +107,13 @@ impl Bound {
     fn complete(&self, decoder: &mut Decoder<'_, '_>) {
         for (slot, key, source) in &self.added {
             let entry = match source {
-                Source::Constant(name) => Some(Entry::Name {
-                    start: name.start,
-                    end: name.end,
-                }),
+                Source::Constant(name) => Some(name.entry()),
                 Source::Field => decoder.places[*slot as usize]
                     .and_then(|place| as_text(decoder, *slot, decoder.out.entry(place))),
             };
             // What is no single value stays where it is; the event is refused for it.
             let Some(entry) = entry else { continue };
-            decoder.out.push(Entry::Name {
-                start: key.start,
-                end: key.end,
-            });
+            decoder.out.push(key.entry());
             decoder.places[*slot as usize] = Some(decoder.out.len());
             decoder.out.push(entry);
         }
@@ -172,6 +171,10 @@ impl Binder {
             bound.misfit = self.map(&mut bound, record, mapping).err();
         } else {
             self.take_as_it_is(&bound, record);
+        }
+        if let Shape::Record(record) = &mut self.program.shapes[bound.shape as usize] {
+            let is_whole = record.fields.iter().all(|field| field.fate == Fate::Kept);
+            record.keys = record.keys.filter(|_| is_whole && bound.added.is_empty());
         }
         bound
     }
@@ -356,6 +359,12 @@ impl Binder {
         if let Some(field) = self.field(record, name) {
             field.shape = read;
         }
+        // What is no text any more cannot be read together with others.
+        if let Shape::Record(record) = &mut self.program.shapes[record as usize] {
+            for field in &mut record.fields {
+                field.texts = 0;
+            }
+        }
         Ok(())
     }
 
@@ -377,7 +386,7 @@ impl Binder {
             return false;
         }
         match &self.program.shapes[shape as usize] {
-            Shape::Record(fields) => fields
+            Shape::Record(record) => (record.fields)
                 .iter()
                 .any(|field| !field.slots.is_empty() || self.has_slots(field.shape)),
             Shape::Nullable { other, .. } => self.has_slots(*other),
@@ -387,20 +396,20 @@ impl Binder {
     }
 
     fn peek(&self, record: u32, name: &str) -> Option<&Field> {
-        let Shape::Record(fields) = &self.program.shapes[record as usize] else {
+        let Shape::Record(record) = &self.program.shapes[record as usize] else {
             return None;
         };
-        fields
+        (record.fields)
             .iter()
             .find(|field| self.program.name(field.name) == name)
     }
 
     fn field(&mut self, record: u32, name: &str) -> Option<&mut Field> {
         let names = Arc::clone(&self.program.names);
-        let Shape::Record(fields) = &mut self.program.shapes[record as usize] else {
+        let Shape::Record(record) = &mut self.program.shapes[record as usize] else {
             return None;
         };
-        fields
+        (record.fields)
             .iter_mut()
             .find(|field| names[field.name.start as usize..field.name.end as usize] == *name)
     }

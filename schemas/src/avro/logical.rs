@@ -133,10 +133,17 @@ fn put_time(text: &mut [u8], second: i64) {
     put(&mut text[6..8], second % 60);
 }
 
-/// Writes the last digits of a number that is not negative.
-fn put(digits: &mut [u8], mut number: i64) {
+/// Writes the last digits of a number that is not negative and has at most nine.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "parts of dates and times: small and not negative"
+)]
+fn put(digits: &mut [u8], number: i64) {
+    // Division by a constant is a multiplication, and half as dear in 32 bits.
+    let mut number = number as u32;
     for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
 }

@@ -24,7 +24,7 @@ pub use self::program::Program;
 pub use self::wire::SchemaId;
 pub use self::write::EventValue;
 
-use self::decode::{Decimals, Decoder};
+use self::decode::{Decimals, Decoder, Step};
 use crate::{Document, Limits};
 
 /// Full name of the record that is an event as this product writes it.
@@ -42,6 +42,11 @@ impl Program {
         limits: Limits,
         document: &mut Document,
     ) -> Result<(), AvroError> {
+        self.read_boxed(bytes, limits, document)
+            .map_err(|error| *error)
+    }
+
+    fn read_boxed(&self, bytes: &[u8], limits: Limits, document: &mut Document) -> Step<()> {
         let mut decoder = Decoder::begin(self, bytes, limits, Decimals::Texts, document)?;
         let root = decoder.root()?;
         decoder.root_record(self.roots[root].shape, |_| {})?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::logical::{Offset, Unit};
+use crate::document::Name;
 
 /// A schema, checked and compiled: what stands after what in the bytes of a value.
 ///
@@ -13,6 +14,8 @@ pub struct Program {
     pub(super) shapes: Vec<Shape>,
     /// Names of fields and symbols, one after another; shapes hold parts of it.
     pub(super) names: Arc<str>,
+    /// The names of the fields of records, record after record.
+    pub(super) keys: Arc<[Name]>,
     /// The records that a value can be, one unless the schema is a union.
     pub(super) roots: Vec<Root>,
     /// Whether the value begins with the number of its root.
@@ -25,13 +28,6 @@ pub(super) struct Root {
     /// Its full name, with the namespace.
     pub(super) name: Box<str>,
     pub(super) shape: u32,
-}
-
-/// A part of [`Program::names`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) start: u32,
-    pub(super) end: u32,
 }
 
 /// What stands at a place. Others are named by their place in [`Program::shapes`].
@@ -72,7 +68,15 @@ pub(super) enum Shape {
     Union(Box<[u32]>),
     Array(u32),
     Map(u32),
-    Record(Box<[Field]>),
+    Record(Record),
+}
+
+/// A record.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) fields: Box<[Field]>,
+    /// Where its fields' names begin in [`Program::keys`], if it has all of its fields and no others.
+    pub(super) keys: Option<u32>,
 }
 
 /// A field of a record.
@@ -83,7 +87,12 @@ pub(super) struct Field {
     pub(super) fate: Fate,
     /// Which fields of the event it is.
     pub(super) slots: Slots,
+    /// How many fields from here on are texts, or null instead.
+    pub(super) texts: u8,
 }
+
+/// Most texts that are read at once.
+pub(super) const MAX_TEXTS: usize = 8;
 
 /// What becomes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Document, DocumentError, Entry, Envelope};
-use crate::Number;
+use super::{Document, DocumentError, Entry, Envelope, Name};
 
 /// Writes one document, in place of what was there. Whoever uses it bounds depth and size.
 ///
@@ -14,12 +13,14 @@ pub(crate) struct Writer<'d> {
 }
 
 impl<'d> Writer<'d> {
-    /// Begins a document whose names are parts of `names`.
-    pub(crate) fn begin(document: &'d mut Document, names: &Arc<str>) -> Self {
+    /// Begins a document whose names are parts of `names`, and the names of whose records' fields are
+    /// among `keys`.
+    pub(crate) fn begin(document: &'d mut Document, names: &Arc<str>, keys: &Arc<[Name]>) -> Self {
         document.clear();
-        let known = document.names.as_ref();
-        if known.is_none_or(|known| !Arc::ptr_eq(known, names)) {
+        let is_same = (document.names.as_ref()).is_some_and(|known| Arc::ptr_eq(known, names));
+        if !is_same {
             document.names = Some(Arc::clone(names));
+            document.keys = Some(Arc::clone(keys));
         }
         Self {
             document,
@@ -42,22 +43,14 @@ impl<'d> Writer<'d> {
         self.document.entries.push(entry);
     }
 
-    pub(crate) fn number(&mut self, number: Number) {
-        self.push(Entry::Number(number));
-    }
-
+    /// Keeps a text; its entry is for whoever asked.
     #[inline]
-    pub(crate) fn string(&mut self, text: &str) {
-        self.document.push_string(text);
+    pub(crate) fn string(&mut self, text: &str) -> Entry {
+        self.text(|all| all.push_str(text))
     }
 
-    /// A string that `write` adds to the text.
-    pub(crate) fn written(&mut self, write: impl FnOnce(&mut String)) {
-        let entry = self.text(write);
-        self.push(entry);
-    }
-
-    /// The same, as an entry for another place.
+    /// Keeps a text that `write` adds; its entry is for whoever asked.
+    #[inline]
     pub(crate) fn text(&mut self, write: impl FnOnce(&mut String)) -> Entry {
         let start = self.document.text_len();
         write(&mut self.document.text);
@@ -92,6 +85,12 @@ impl<'d> Writer<'d> {
     pub(crate) fn back_to(&mut self, (entries, text): (usize, usize)) {
         self.document.entries.truncate(entries);
         self.document.text.truncate(text);
+    }
+
+    /// Ends a container that has only values: their names begin at that place of the keys.
+    pub(crate) fn end_record(&mut self, at: u32, keys: u32) {
+        let after = self.document.len();
+        self.set(at, Entry::Record { after, keys });
     }
 
     /// The value of a JSON text.
