@@ -17,6 +17,7 @@ pub mod api;
 
 pub mod keys;
 mod metrics;
+pub mod register_schemas;
 pub mod settings;
 mod start;
 

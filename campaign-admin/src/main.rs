@@ -1,15 +1,19 @@
 //! `campaign-admin`: the campaigns' API.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use campaign_admin::keys::{self, KeyCommand};
+use campaign_admin::register_schemas::{RegisterSchemas, register};
 use campaign_admin::{Admin, AdminSettings, Settings};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use service::auth::{Auth, AuthSettings};
 use service::http::{Router, ServerLimits, serve_api};
 use service::program::{self, Effective, ProgramSettings, Running};
+use service::registry::{Documents, RegistrySettings};
 use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
+use tokio::runtime::Handle;
 
 /// Serves the campaigns' API, with Kafka as its database
 #[derive(Debug, Parser)]
@@ -28,6 +32,8 @@ struct Arguments {
     #[command(flatten)]
     auth: AuthSettings,
     #[command(flatten)]
+    registry: RegistrySettings,
+    #[command(flatten)]
     scylla: ScyllaSettings,
     #[command(flatten)]
     program: ProgramSettings,
@@ -40,6 +46,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Register this release's schemas with their levels of compatibility; safe to repeat. Nothing is
+    /// registered if any of them may not follow what is there
+    RegisterSchemas(RegisterSchemas),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +59,13 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
     match &arguments.command {
         Some(Command::Key(KeyCommand::Create(command))) => {
             print!("{}", keys::create(command, Timestamp::now())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::RegisterSchemas(command)) => {
+            print!(
+                "{}",
+                register(command, &arguments.registry, &arguments.topics).await?
+            );
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Serve) | None => {
@@ -78,7 +94,13 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         scylla: arguments.scylla,
         transactional_id_suffix: String::new(),
     };
-    let (admin, routes) = Admin::start(&settings, &auth, health, metrics, shutdown)?;
+    let documents = Documents::new(
+        &arguments.registry,
+        Arc::default(),
+        metrics,
+        Handle::current(),
+    )?;
+    let (admin, routes) = Admin::start(&settings, &documents, &auth, health, metrics, shutdown)?;
     serve_api(listener, routes, limits, shutdown.clone()).await;
     tokio::task::spawn_blocking(move || admin.join()).await?;
     running.end().await

@@ -7,17 +7,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use rdkafka::config::ClientConfig;
-use schemas::{Encoding, Reader};
+use schemas::names::topic;
 use service::auth::Auth;
 use service::http::api;
 use service::kafka::reader::TopicSource;
+use service::registry::Documents;
 use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
-use service::{Health, Metrics, Shutdown};
+use service::{Component, Health, Metrics, Shutdown};
+use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
 use crate::catalog::{Catalog, Topic};
-use crate::changes::{self, Output, Surroundings, Writer, WriterSettings};
+use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
 use crate::database::Database;
 use crate::follow::{Applier, CatchUp, Follower};
 use crate::metrics::AdminMetrics;
@@ -58,9 +60,10 @@ impl Admin {
     /// A thread cannot be started.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, which carries the sockets of the database.
+    /// Outside of a tokio runtime, which carries the sockets of the database and of the schema registry.
     pub fn start(
         settings: &Settings,
+        documents: &Documents,
         auth: &Auth,
         health: &Health,
         metrics: &Metrics,
@@ -68,6 +71,7 @@ impl Admin {
     ) -> anyhow::Result<(Self, Router)> {
         let parts = Parts {
             settings,
+            documents,
             catalog: Arc::new(Catalog::new()),
             metrics: AdminMetrics::new(metrics),
         };
@@ -87,30 +91,36 @@ impl Admin {
         }
 
         let (changes, queue) = changes::queue(settings.admin.change_timeout);
-        let writer = Writer::new(
-            WriterSettings {
-                producer: parts.producer(),
-                output: parts.output(),
-            },
-            queue,
-            CatchUp::new(
-                (
-                    parts.source(Topic::Campaigns),
-                    parts.applier(Topic::Campaigns),
-                ),
-                (parts.source(Topic::Changes), parts.applier(Topic::Changes)),
+        let catch_up = CatchUp::new(
+            (
+                parts.source(Topic::Campaigns),
+                parts.applier(Topic::Campaigns),
             ),
-            Surroundings {
-                catalog: Arc::clone(&parts.catalog),
-                metrics: parts.metrics.clone(),
-                heartbeat: health.heartbeat("writer", WRITER_MAX_AGE),
-                shutdown: shutdown.clone(),
-            },
+            (parts.source(Topic::Changes), parts.applier(Topic::Changes)),
         );
-        threads.push(spawn("writer", move || writer.run())?);
+        let waiting = WaitingWriter {
+            producer: parts.producer(),
+            topics: settings.topics.clone(),
+            documents: documents.clone(),
+            schemas: health.component("schemas"),
+            health: health.clone(),
+            runtime: Handle::current(),
+            catalog: Arc::clone(&parts.catalog),
+            metrics: parts.metrics.clone(),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("writer", move || {
+            // Without it the queue is dropped, and whoever asks for a change is told at once.
+            if let Some(writer) = waiting.begin(queue, catch_up) {
+                writer.run();
+            }
+        })?);
 
         let api = Api {
-            archive: Archive::new(parts.source(Topic::Changes), documents),
+            archive: {
+                let documents = documents.clone();
+                Archive::new(parts.source(Topic::Changes), move || documents.reader())
+            },
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
             catalog: parts.catalog,
             changes,
@@ -133,6 +143,7 @@ impl Admin {
 /// What the parts are made of.
 struct Parts<'s> {
     settings: &'s Settings,
+    documents: &'s Documents,
     catalog: Arc<Catalog>,
     metrics: AdminMetrics,
 }
@@ -152,7 +163,7 @@ impl Parts<'_> {
             topic,
             catalog: Arc::clone(&self.catalog),
             metrics: self.metrics.clone(),
-            documents: documents(),
+            documents: self.documents.reader(),
         }
     }
 
@@ -165,19 +176,49 @@ impl Parts<'_> {
         );
         self.settings.kafka.transactional_producer(&id)
     }
-
-    fn output(&self) -> Output {
-        Output {
-            campaigns: self.settings.topics.campaigns_topic.clone(),
-            changes: self.settings.topics.campaign_changes_topic.clone(),
-            campaign_encoding: Encoding::Json,
-            change_encoding: Encoding::Json,
-        }
-    }
 }
 
-fn documents() -> Reader {
-    Reader::json()
+/// The writer, before it is known how changes are written.
+struct WaitingWriter {
+    producer: ClientConfig,
+    topics: TopicSettings,
+    documents: Documents,
+    /// Ready once it is known.
+    schemas: Component,
+    health: Health,
+    runtime: Handle,
+    catalog: Arc<Catalog>,
+    metrics: AdminMetrics,
+    shutdown: Shutdown,
+}
+
+impl WaitingWriter {
+    /// Waits for the schema registry, if there is one. None: the process shuts down.
+    fn begin(self, queue: Queue, catch_up: CatchUp) -> Option<Writer> {
+        let topics = &self.topics;
+        let written = [
+            (topic::CAMPAIGNS, &*topics.campaigns_topic),
+            (topic::CAMPAIGN_CHANGES, &*topics.campaign_changes_topic),
+        ];
+        let asked = (self.documents).encodings(written, &self.schemas, &self.shutdown);
+        let [campaign_encoding, change_encoding] = self.runtime.block_on(asked)?;
+        let settings = WriterSettings {
+            producer: self.producer,
+            output: Output {
+                campaigns: self.topics.campaigns_topic,
+                changes: self.topics.campaign_changes_topic,
+                campaign_encoding,
+                change_encoding,
+            },
+        };
+        let surroundings = Surroundings {
+            catalog: self.catalog,
+            metrics: self.metrics,
+            heartbeat: self.health.heartbeat("writer", WRITER_MAX_AGE),
+            shutdown: self.shutdown,
+        };
+        Some(Writer::new(settings, queue, catch_up, surroundings))
+    }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {

@@ -1,7 +1,8 @@
 //! Decides one event: which campaigns it wins, or why it can never win any. Pure; no clocks, no I/O.
 
 use rules::{Rule, RuleSet};
-use schemas::{DeadLetterReason, Document, Encoding, Event, Limits};
+use schemas::avro::SchemaId;
+use schemas::{DeadLetterReason, Document, Encoded, Event, Limits, Reader, Unread};
 
 /// A record of `events` as it came.
 #[derive(Debug, Clone, Copy)]
@@ -10,47 +11,63 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// The record's value.
     pub value: Option<&'a [u8]>,
+    /// The record's header [`schemas::names::header::VALUE_SCHEMA_ID`]; of several, the last.
+    pub schema_header: Option<&'a [u8]>,
 }
 
 /// Reads events and asks the rules. Owned by one worker; its buffers serve one event after another.
 #[derive(Debug, Default)]
 pub struct Decider {
-    encoding: Encoding,
+    reader: Reader,
     limits: Limits,
     document: Document,
 }
 
 impl Decider {
-    /// A decider of events in that encoding and within those limits.
-    pub fn new(encoding: Encoding, limits: Limits) -> Self {
+    /// A decider of events that this reader reads, within those limits.
+    pub fn new(reader: Reader, limits: Limits) -> Self {
         Self {
-            encoding,
+            reader,
             limits,
             document: Document::new(),
         }
     }
 
+    /// Whether headers of records matter.
+    pub fn takes_headers(&self) -> bool {
+        self.reader.takes_headers()
+    }
+
+    /// Whether there is an answer for a schema that was waited for.
+    pub fn has_answer(&self, schema: SchemaId) -> bool {
+        self.reader.has_answer(schema)
+    }
+
     /// Reads the record and fills `winners` with the campaigns it wins, in the order of their ids.
     ///
     /// # Errors
-    /// [`DeadLetterReason`]: the record can never be processed. `winners` is then empty.
+    /// [`Unread::Never`]: the record can never be processed. [`Unread::Waiting`]: bring it again when its
+    /// schema is known. `winners` is then empty.
     pub fn decide<'r>(
         &mut self,
         record: Record<'_>,
         rules: &'r RuleSet,
         winners: &mut Vec<&'r Rule>,
-    ) -> Result<Event<'_>, DeadLetterReason> {
+    ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
         winners.clear();
-        let value = record.value.ok_or(DeadLetterReason::NoValue)?;
-        self.encoding
-            .read_event(value, self.limits, &mut self.document)?;
-        let event = Event::of(&self.document)?;
+        let encoded = Encoded {
+            value: record.value.ok_or(DeadLetterReason::NoValue)?,
+            schema_header: record.schema_header,
+        };
+        self.reader
+            .read_event(encoded, self.limits, &mut self.document)?;
+        let event = Event::of(&self.document).map_err(DeadLetterReason::Event)?;
         let key = record.key.ok_or(DeadLetterReason::NoKey)?;
         if key != event.customer_id.as_bytes() {
-            return Err(DeadLetterReason::KeyMismatch {
+            return Err(Unread::Never(DeadLetterReason::KeyMismatch {
                 key: String::from_utf8_lossy(key).chars().take(64).collect(),
                 customer_id: event.customer_id.to_owned(),
-            });
+            }));
         }
         rules.winners(&event, winners);
         Ok(event)
@@ -89,6 +106,7 @@ mod tests {
         let record = Record {
             key: Some(b"c-1"),
             value: Some(value.as_bytes()),
+            schema_header: None,
         };
         let mut decider = Decider::default();
         let event = decider.decide(record, &rules, &mut winners).unwrap();
@@ -160,15 +178,23 @@ mod tests {
         for (code, key, value) in cases {
             let mut winners = Vec::new();
             let value = value.as_deref();
-            let error = decider
-                .decide(Record { key, value }, &rules, &mut winners)
-                .unwrap_err();
+            let schema_header = None;
+            let record = Record {
+                key,
+                value,
+                schema_header,
+            };
+            let unread = decider.decide(record, &rules, &mut winners).unwrap_err();
+            let Unread::Never(error) = unread else {
+                panic!("{code} is waited for");
+            };
             assert_eq!(error.code(), code, "{error}");
             assert!(winners.is_empty(), "{code}");
 
             let record = Record {
                 key: Some(b"c-1"),
                 value: Some(&good),
+                schema_header: None,
             };
             decider.decide(record, &rules, &mut winners).unwrap();
             assert_eq!(winners.len(), 1, "after {code}");

@@ -8,6 +8,7 @@ use matcher::recorder::RecorderSettings;
 use matcher::{Matcher, MatcherSettings, Settings};
 use service::http::Router;
 use service::program::{self, Effective, ProgramSettings, Running};
+use service::registry::{Documents, RegistrySettings};
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 
 /// Turns events into matches, exactly once, and records them
@@ -22,6 +23,8 @@ struct Arguments {
     topics: TopicSettings,
     #[command(flatten)]
     matcher: MatcherSettings,
+    #[command(flatten)]
+    registry: RegistrySettings,
     #[command(flatten)]
     recorder: RecorderSettings,
     #[command(flatten)]
@@ -89,6 +92,12 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
 
 async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let running = Running::begin("matcher", &arguments.program, Router::new()).await?;
+    let documents = Documents::new(
+        &arguments.registry,
+        arguments.matcher.event_mapping(),
+        &running.metrics,
+        tokio::runtime::Handle::current(),
+    )?;
     let settings = Settings {
         matcher: arguments.matcher,
         kafka: arguments.kafka,
@@ -99,6 +108,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let matcher = Matcher::start(
         &settings,
+        &documents,
         &running.health,
         &running.metrics,
         &running.shutdown,

@@ -1,9 +1,12 @@
 //! The settings of the matcher.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use schemas::Limits;
+use schemas::avro::EventMapping;
+use service::registry::MappingFile;
 
 use crate::worker::Pace;
 
@@ -59,6 +62,11 @@ pub struct MatcherSettings {
     /// Deepest nesting of an event; deeper ones are dead letters
     #[arg(long, env = "MAX_EVENT_DEPTH", default_value_t = Limits::default().max_depth, value_parser = clap::value_parser!(u32).range(2..=schemas::document::MAX_DEPTH as i64))]
     pub max_event_depth: u32,
+
+    /// File that says where upstream's own Avro records have an event's id, customer, type and time; see
+    /// docs/schemas.md
+    #[arg(long, env = "EVENT_MAPPING", value_name = "FILE")]
+    pub event_mapping: Option<MappingFile>,
 }
 
 /// Matches and dead letters that a batch may hold in memory before it is committed.
@@ -71,6 +79,12 @@ impl MatcherSettings {
             || std::thread::available_parallelism().map_or(1, usize::from),
             usize::from,
         )
+    }
+
+    /// Where upstream's own records have what an event has: as set, or nowhere.
+    pub fn event_mapping(&self) -> Arc<EventMapping> {
+        let file = self.event_mapping.as_ref();
+        file.map(MappingFile::mapping).unwrap_or_default()
     }
 
     /// Name of this process: as set, or the host's, which containers are told as `HOSTNAME`.

@@ -10,9 +10,11 @@ use arc_swap::ArcSwap;
 use rdkafka::config::ClientConfig;
 use rules::RuleSet;
 use schemas::Encoding;
+use schemas::names::topic;
 use service::kafka::reader::TopicSource;
+use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
-use service::{Health, Metrics, Shutdown};
+use service::{Component, Health, Metrics, Shutdown};
 
 use crate::campaigns::{CampaignMetrics, Follower, FollowerSettings};
 use crate::group::GroupMetrics;
@@ -50,15 +52,17 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Starts the threads. Workers join their group once the campaigns are read to their end.
+    /// Starts the threads. Workers join their group once the campaigns are read to their end and the schema
+    /// of matches is known.
     ///
     /// # Errors
     /// A thread cannot be started.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, which carries the sockets of the database.
+    /// Outside of a tokio runtime, which carries the sockets of the database and of the schema registry.
     pub fn start(
         settings: &Settings,
+        documents: &Documents,
         health: &Health,
         metrics: &Metrics,
         shutdown: &Shutdown,
@@ -68,7 +72,7 @@ impl Matcher {
         let follower = Follower {
             settings: FollowerSettings {
                 source: TopicSource::new(&settings.kafka, &settings.topics.campaigns_topic),
-                encoding: Encoding::Json,
+                documents: documents.clone(),
             },
             rules: Arc::clone(&rules),
             metrics: CampaignMetrics::new(metrics),
@@ -84,9 +88,10 @@ impl Matcher {
         })?];
 
         let pool = Pool {
-            settings: (0..settings.matcher.workers())
-                .map(|number| worker_settings(settings, number))
-                .collect(),
+            settings: settings.clone(),
+            documents: documents.clone(),
+            schemas: health.component("schemas"),
+            runtime: tokio::runtime::Handle::current(),
             rules,
             metrics: WorkerMetrics::new(metrics),
             group_metrics: GroupMetrics::new(metrics, "matcher"),
@@ -105,7 +110,8 @@ impl Matcher {
                 shutdown: shutdown.clone(),
                 runtime: tokio::runtime::Handle::current(),
             };
-            let recorder = Recorder::new(recorder_setup(settings), surroundings);
+            let setup = recorder_setup(settings);
+            let recorder = Recorder::new(setup, documents.reader(), surroundings);
             threads.push(spawn("recorder", move || recorder.run())?);
         }
         Ok(Self { threads })
@@ -123,7 +129,11 @@ impl Matcher {
 
 /// The workers, before they run.
 struct Pool {
-    settings: Vec<WorkerSettings>,
+    settings: Settings,
+    documents: Documents,
+    /// Ready once it is known how matches are written.
+    schemas: Component,
+    runtime: tokio::runtime::Handle,
     rules: Arc<ArcSwap<RuleSet>>,
     metrics: WorkerMetrics,
     group_metrics: GroupMetrics,
@@ -132,14 +142,21 @@ struct Pool {
 }
 
 impl Pool {
-    /// Runs the workers as soon as the campaigns are known, until they have all ended.
+    /// Runs the workers as soon as the campaigns and the schema of matches are known, until they have all
+    /// ended.
     fn run(self, is_loaded: &mpsc::Receiver<()>) {
+        let topics = [(topic::MATCHES, &*self.settings.topics.matches_topic)];
+        let asked = (self.documents).encodings(topics, &self.schemas, &self.shutdown);
+        let Some([encoding]) = self.runtime.block_on(asked) else {
+            return;
+        };
         // The sender is dropped when the follower ends before it has read the campaigns.
         if is_loaded.recv().is_err() {
             return;
         }
         thread::scope(|scope| {
-            for settings in self.settings {
+            for number in 0..self.settings.matcher.workers() {
+                let settings = worker_settings(&self.settings, number, encoding);
                 let name = settings.name.clone();
                 let surroundings = Surroundings {
                     rules: Arc::clone(&self.rules),
@@ -149,7 +166,7 @@ impl Pool {
                     heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
                     shutdown: self.shutdown.clone(),
                 };
-                let worker = Worker::new(settings, surroundings);
+                let worker = Worker::new(settings, self.documents.reader(), surroundings);
                 let started = thread::Builder::new()
                     .name(name)
                     .spawn_scoped(scope, move || worker.run());
@@ -188,11 +205,10 @@ fn recorder_setup(settings: &Settings) -> recorder::Setup {
         producer: settings.kafka.producer(),
         matches_topic: settings.topics.matches_topic.clone(),
         dead_letters_topic: settings.topics.dead_letters_topic.clone(),
-        encoding: Encoding::Json,
     }
 }
 
-fn worker_settings(settings: &Settings, number: usize) -> WorkerSettings {
+fn worker_settings(settings: &Settings, number: usize, encoding: Encoding) -> WorkerSettings {
     let matcher = &settings.matcher;
     let slot = format!("{}-{number}", matcher.instance());
     let transactional_id = format!(
@@ -206,7 +222,7 @@ fn worker_settings(settings: &Settings, number: usize) -> WorkerSettings {
         events_topic: settings.topics.events_topic.clone(),
         matches_topic: settings.topics.matches_topic.clone(),
         dead_letters_topic: settings.topics.dead_letters_topic.clone(),
-        encoding: Encoding::Json,
+        encoding,
         limits: matcher.limits(),
         pace: matcher.pace(),
     }

@@ -7,9 +7,7 @@ use serde::Serialize;
 use crate::avro::EventValue;
 use crate::avro::wire::push_prefix;
 use crate::avro::write::Out;
-use crate::{
-    Campaign, CampaignChange, CampaignError, Document, DocumentError, Limits, Match, Reward,
-};
+use crate::{Campaign, CampaignChange, Match, Reward};
 
 /// How documents of one topic are written. Read they are in any form, by [`crate::Reader`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,40 +24,6 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the value of a record of `events` in its JSON form.
-    ///
-    /// # Errors
-    /// [`DocumentError`]: the event can never be read.
-    pub fn read_event(
-        self,
-        value: &[u8],
-        limits: Limits,
-        document: &mut Document,
-    ) -> Result<(), DocumentError> {
-        document.read(value, limits)
-    }
-
-    /// Reads the value of a record of `campaigns` in its JSON form.
-    ///
-    /// # Errors
-    /// [`CampaignError`]: the record is no campaign; the last good version stays in force.
-    pub fn read_campaign(self, value: &[u8]) -> Result<Campaign, CampaignError> {
-        Campaign::from_json(value)
-    }
-
-    /// Writes a match behind what is in `out`.
-    pub fn write_match(self, won: &Match<'_>, out: &mut Vec<u8>) {
-        write_json(won, out);
-    }
-
-    /// Reads the value of a record of `matches` in its JSON form.
-    ///
-    /// # Errors
-    /// [`MatchError`]: no release of ours wrote this.
-    pub fn read_match(self, value: &[u8]) -> Result<Match<'static>, MatchError> {
-        serde_json::from_slice(value).map_err(|error| MatchError(error.to_string()))
-    }
-
     /// Writes an event behind what is in `out`. Its JSON texts are taken as they are.
     pub fn write_event(self, event: &EventValue<'_>, out: &mut Vec<u8>) {
         match self {

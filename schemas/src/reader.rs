@@ -95,6 +95,12 @@ impl From<AvroError> for Unread<AvroError> {
     }
 }
 
+impl From<DeadLetterReason> for Unread<DeadLetterReason> {
+    fn from(reason: DeadLetterReason) -> Self {
+        Self::Never(reason)
+    }
+}
+
 /// Reads documents. Owned by one thread; keeps what it has learnt of schemas, so that a known one costs
 /// no lock.
 #[derive(Default)]
@@ -140,6 +146,12 @@ impl Reader {
     /// Whether headers of records matter: without a source of schemas they need not be looked at.
     pub fn takes_headers(&self) -> bool {
         self.source.is_some()
+    }
+
+    /// Whether there is an answer for a schema that was waited for, be it that there is no such schema.
+    pub fn has_answer(&self, id: SchemaId) -> bool {
+        let source = self.source.as_ref();
+        source.is_none_or(|source| !matches!(source.find(id), Found::Waiting))
     }
 
     /// Reads the value of a record of `events` to a tape.

@@ -35,6 +35,7 @@ pub mod breaker;
 pub mod retry;
 
 pub mod kafka;
+pub mod registry;
 
 pub use health::{Component, Health, Heartbeat};
 pub use metrics::Metrics;

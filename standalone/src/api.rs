@@ -7,6 +7,7 @@ use campaign_admin::{Admin, Settings};
 use service::auth::{Auth, AuthMode, AuthSettings};
 use service::http::{ServerLimits, serve_api};
 use service::program::Running;
+use service::registry::Documents;
 use service::settings::KafkaSettings;
 use tokio::task::JoinHandle;
 
@@ -40,6 +41,7 @@ pub async fn serve(
     kafka: &KafkaSettings,
     place: &Place,
     running: &Running,
+    documents: &Documents,
 ) -> anyhow::Result<Served> {
     let (metrics, shutdown) = (&running.metrics, &running.shutdown);
     let auth = Auth::start(&OPEN, "admin", metrics, shutdown).await?;
@@ -53,7 +55,14 @@ pub async fn serve(
         scylla: arguments.scylla.clone(),
         transactional_id_suffix: place.transactional_id_suffix.clone(),
     };
-    let (admin, routes) = Admin::start(&settings, &auth, &running.health, metrics, shutdown)?;
+    let (admin, routes) = Admin::start(
+        &settings,
+        documents,
+        &auth,
+        &running.health,
+        metrics,
+        shutdown,
+    )?;
     let limits = ServerLimits::from(&arguments.api);
     let server = tokio::spawn(serve_api(listener, routes, limits, shutdown.clone()));
     Ok(Served {

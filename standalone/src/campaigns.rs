@@ -1,13 +1,14 @@
 //! Writes the sample campaigns, but only those that are not on the topic as they are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rdkafka::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use schemas::{Campaign, Encoding};
+use schemas::{Campaign, Encoded, Encoding, Reader, Unread};
 use service::kafka::Logged;
+use service::kafka::record::encoded;
 use service::settings::KafkaSettings;
 
 use crate::samples;
@@ -15,6 +16,9 @@ use crate::topic::{Start, TopicReader};
 
 /// Longest time to read the campaigns, and to write one.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a schema that is not known yet is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Writes those sample campaigns that are missing or changed, the latter as their next version. Returns
 /// how many.
@@ -24,13 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn write_samples(
     kafka: &KafkaSettings,
     topic: &str,
+    (reader, encoding): (Reader, Encoding),
     producer: &FutureProducer<Logged>,
 ) -> anyhow::Result<usize> {
     let (settings, name) = (kafka.clone(), topic.to_owned());
-    let there = tokio::task::spawn_blocking(move || read(&settings, &name)).await??;
+    let there = tokio::task::spawn_blocking(move || read(&settings, &name, reader)).await??;
     let outdated = outdated(samples::campaigns()?, &there);
     for campaign in &outdated {
-        let value = serde_json::to_vec(campaign)?;
+        let mut value = Vec::new();
+        encoding.write_campaign(campaign, &mut value);
         let record = FutureRecord::to(topic)
             .key(campaign.id.as_str())
             .payload(&value);
@@ -44,7 +50,11 @@ pub async fn write_samples(
 }
 
 /// The campaigns of the topic in their last versions, by id. A broken one is no campaign.
-fn read(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<BTreeMap<String, Campaign>> {
+fn read(
+    kafka: &KafkaSettings,
+    topic: &str,
+    mut documents: Reader,
+) -> anyhow::Result<BTreeMap<String, Campaign>> {
     let mut campaigns = BTreeMap::new();
     let mut reader = TopicReader::begin(kafka, topic, Start::Beginning)?;
     reader
@@ -52,7 +62,7 @@ fn read(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<BTreeMap<String, C
             let id = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
             let campaign = message
                 .payload()
-                .and_then(|value| Encoding::Json.read_campaign(value).ok());
+                .and_then(|_| read_one(&mut documents, encoded(message)));
             match campaign {
                 Some(campaign) => campaigns.insert(id, campaign),
                 None => campaigns.remove(&id),
@@ -60,6 +70,19 @@ fn read(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<BTreeMap<String, C
         })
         .with_context(|| format!("reading {topic}"))?;
     Ok(campaigns)
+}
+
+/// Waits for its schema; a registry that does not answer costs the samples their start.
+fn read_one(documents: &mut Reader, encoded: Encoded<'_>) -> Option<Campaign> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match documents.read_campaign(encoded) {
+            Err(Unread::Waiting(_)) if Instant::now() < deadline => {
+                std::thread::sleep(ASK_AGAIN);
+            }
+            read => return read.ok(),
+        }
+    }
 }
 
 /// Those of `samples` that are not among `there`, but for their version, which goes on from there.

@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use jiff::Timestamp;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use schemas::avro::EventValue;
+use schemas::{Encoding, EventDocument};
 use service::Shutdown;
 use service::kafka::Logged;
 use tokio::time::MissedTickBehavior;
@@ -22,7 +24,7 @@ const STEPS_PER_SECOND: u32 = 50;
 /// A sample cannot be written as an event.
 pub async fn produce(
     producer: &FutureProducer<Logged>,
-    topic: &str,
+    (topic, encoding): (&str, Encoding),
     per_second: u32,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -40,7 +42,7 @@ pub async fn produce(
         let events = (0..due / STEPS_PER_SECOND)
             .map(|_| {
                 let event = shop.next_event()?;
-                let value = serde_json::to_vec(&event)?;
+                let value = write(&event, encoding)?;
                 Ok((event.customer_id, value))
             })
             .collect::<anyhow::Result<Vec<_>>>()
@@ -62,4 +64,21 @@ pub async fn produce(
             }
         }
     }
+}
+
+fn write(event: &EventDocument, encoding: Encoding) -> anyhow::Result<Vec<u8>> {
+    let payload = serde_json::to_string(&event.payload)?;
+    let mut value = Vec::new();
+    encoding.write_event(
+        &EventValue {
+            event_id: event.event_id.as_str(),
+            customer_id: event.customer_id.as_str(),
+            event_type: &event.event_type,
+            occurred_at: event.occurred_at,
+            payload: &payload,
+            further: &[],
+        },
+        &mut value,
+    );
+    Ok(value)
 }

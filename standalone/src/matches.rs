@@ -9,15 +9,19 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use rdkafka::Message as _;
-use schemas::{Encoding, Match};
+use schemas::{Match, Reader, Unread};
 use serde::{Deserialize, Serialize};
 use service::Shutdown;
+use service::kafka::record::encoded;
 use service::settings::KafkaSettings;
 
 use crate::topic::{Start, TopicReader};
 
 /// Most matches kept; the oldest go first. At about 1 KB each.
 const KEPT: u16 = 20_000;
+
+/// How often a schema that is not known yet is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Most matches on a page, and how many if nothing was said.
 const LONGEST_PAGE: usize = 10_000;
@@ -125,7 +129,7 @@ pub enum Seen<'a> {
 pub fn follow(
     kafka: &KafkaSettings,
     topic: &str,
-    matches: &Matches,
+    (mut documents, matches): (Reader, &Matches),
     shutdown: &Shutdown,
     mut tell: impl FnMut(Seen<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -139,7 +143,13 @@ pub fn follow(
         let Some(message) = reader.next(Duration::from_millis(100)) else {
             continue;
         };
-        match Encoding::Json.read_match(message.payload().unwrap_or_default()) {
+        let read = loop {
+            match documents.read_match(encoded(&message)) {
+                Err(Unread::Waiting(_)) if !shutdown.is_requested() => shutdown.wait(ASK_AGAIN),
+                read => break read,
+            }
+        };
+        match read {
             Ok(won) => {
                 if rebuilt {
                     tell(Seen::New(&won))?;

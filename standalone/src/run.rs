@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use matcher::{Matcher, Settings};
 use rdkafka::producer::FutureProducer;
-use schemas::Match;
+use schemas::names::topic;
+use schemas::{Encoding, Match, Reader};
 use service::kafka::Logged;
 use service::kafka::topics;
 use service::program::Running;
+use service::registry::Documents;
 use service::settings::KafkaSettings;
 use service::{Component, Shutdown};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::Arguments;
@@ -40,12 +43,30 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     kafka.bootstrap_servers.clone_from(&place.bootstrap_servers);
 
     let (health, shutdown) = (&running.health, &running.shutdown);
+    let documents = Documents::new(
+        &arguments.registry,
+        arguments.matcher.event_mapping(),
+        &running.metrics,
+        Handle::current(),
+    )?;
+    let names = &arguments.topics;
+    let written = [
+        (topic::EVENTS, &*names.events_topic),
+        (topic::CAMPAIGNS, &*names.campaigns_topic),
+    ];
+    let Some([events_encoding, encoding]) =
+        (documents.encodings(written, &starting, shutdown)).await
+    else {
+        return running.end().await;
+    };
+    starting.not_ready("preparing topics");
+    let campaigns = (documents.reader(), encoding);
     let producer = tokio::select! {
         () = shutdown.requested() => return running.end().await,
-        prepared = prepare(&arguments, &kafka, &place) => prepared?,
+        prepared = prepare(&arguments, &kafka, &place, campaigns) => prepared?,
     };
 
-    let api = api::serve(&arguments, &kafka, &place, &running).await?;
+    let api = api::serve(&arguments, &kafka, &place, &running, &documents).await?;
     let ingest = ingest::serve(&arguments, &kafka, &running).await?;
     let places = Places {
         web: running.address(),
@@ -64,11 +85,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         scylla: arguments.scylla.clone(),
         transactional_id_suffix: place.transactional_id_suffix.clone(),
     };
-    let matcher = Matcher::start(&settings, health, &running.metrics, shutdown)?;
+    let matcher = Matcher::start(&settings, &documents, health, &running.metrics, shutdown)?;
     let shown = show_matches(
         kafka,
         topics.matches_topic.clone(),
-        kept,
+        (documents.reader(), kept),
         health.component("matches"),
         shutdown.clone(),
     );
@@ -76,7 +97,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
     if arguments.writes_samples() {
         let rate = arguments.events_per_second;
-        let result = events::produce(&producer, &topics.events_topic, rate, shutdown).await;
+        let to = (&*topics.events_topic, events_encoding);
+        let result = events::produce(&producer, to, rate, shutdown).await;
         if let Err(error) = result {
             shutdown.fail(&error);
         }
@@ -97,12 +119,13 @@ async fn prepare(
     arguments: &Arguments,
     kafka: &KafkaSettings,
     place: &Place,
+    documents: (Reader, Encoding),
 ) -> anyhow::Result<FutureProducer<Logged>> {
     let topics = &arguments.topics;
     topics::create_missing(kafka, &place.plan(topics, arguments.partitions)).await?;
     let producer = kafka.producer().create_with_context(Logged)?;
     if arguments.writes_samples() {
-        campaigns::write_samples(kafka, &topics.campaigns_topic, &producer).await?;
+        campaigns::write_samples(kafka, &topics.campaigns_topic, documents, &producer).await?;
     }
     if !arguments.scylla.nodes.is_empty() {
         store::migrate(&arguments.scylla, 1, DATABASE_START).await?;
@@ -115,7 +138,7 @@ async fn prepare(
 fn show_matches(
     kafka: KafkaSettings,
     topic: String,
-    matches: Matches,
+    (documents, matches): (Reader, Matches),
     component: Component,
     shutdown: Shutdown,
 ) -> JoinHandle<()> {
@@ -132,7 +155,7 @@ fn show_matches(
             }
             Ok(())
         };
-        let result = matches::follow(&kafka, &topic, &matches, &shutdown, tell);
+        let result = matches::follow(&kafka, &topic, (documents, &matches), &shutdown, tell);
         match result {
             Ok(()) => {}
             Err(error) if error.is::<io::Error>() => shutdown.request("nobody reads the output"),

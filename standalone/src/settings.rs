@@ -11,6 +11,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use matcher::MatcherSettings;
 use matcher::recorder::RecorderSettings;
 use service::program::ProgramSettings;
+use service::registry::RegistrySettings;
 use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
 
 /// The settings, with the broker that was named.
@@ -80,6 +81,9 @@ pub struct Flags {
     /// The workers.
     #[command(flatten)]
     pub matcher: MatcherSettings,
+    /// The schema registry, if there is one.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
     /// The recorder.
     #[command(flatten)]
     pub recorder: RecorderSettings,

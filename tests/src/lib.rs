@@ -8,6 +8,7 @@
 pub mod servers;
 pub mod wait;
 
+pub mod contracts;
 pub mod http;
 pub mod observer;
 pub mod page;

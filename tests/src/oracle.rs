@@ -44,8 +44,7 @@ impl Shopping {
         Self {
             event_id: format!("{run}-{n}"),
             customer_id: format!("{run}-customer-{}", pick(200)),
-            occurred_at: Timestamp::now()
-                - SignedDuration::from_secs(i64::from(small(pick(259_200)))),
+            occurred_at: now() - SignedDuration::from_secs(i64::from(small(pick(259_200)))),
             amount: small(pick(10_000)),
             country: COUNTRIES[index(pick(5))],
             items,
@@ -76,6 +75,12 @@ impl Shopping {
             "payload": payload,
         })
     }
+}
+
+/// The time in microseconds, which is what an event in Avro keeps.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// One campaign, twice: as the product gets it and as a plain condition. Both may depend on its

@@ -27,6 +27,11 @@ impl Server {
         Self::start("cassandra")
     }
 
+    /// Starts a schema registry.
+    pub fn registry() -> Self {
+        Self::start("registry")
+    }
+
     /// A broker that the tests of this binary share. Nobody may stop it.
     pub fn shared_kafka() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
@@ -37,6 +42,12 @@ impl Server {
     pub fn shared_cassandra() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(Self::cassandra)
+    }
+
+    /// A schema registry that the tests of this binary share. Nobody may stop it.
+    pub fn shared_registry() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::registry)
     }
 
     fn start(kind: &'static str) -> Self {

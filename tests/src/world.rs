@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::check::{self, Evidence};
+use crate::contracts::{self, Contracts, SCHEMA_HEADER};
 use crate::ledger::{Ledger, Poison, State};
 use crate::observer::Observer;
 use crate::oracle::{self, Shopping};
 use crate::process::Process;
-use crate::topics::{Kafka, Written};
+use crate::topics::{Kafka, Seen, Written};
 use crate::wait;
 
 /// Partitions of the events.
@@ -34,6 +35,9 @@ pub struct World {
     pub name: String,
     bootstrap: String,
     cassandra: Option<String>,
+    contracts: Option<Contracts>,
+    /// The id of the schema of our own events.
+    event_schema: u32,
     folder: TempDir,
     ledger: Mutex<Ledger>,
     next_event: AtomicU64,
@@ -53,23 +57,44 @@ impl World {
         cassandra: Option<&str>,
         make: impl FnOnce(&Kafka, &str),
     ) -> Self {
+        Self::installed(bootstrap, (cassandra, None), make)
+    }
+
+    /// The same with a schema registry that has the product's schemas: documents are written in Avro, and
+    /// of three events one in JSON, one in Avro and one in Avro whose header names its schema.
+    pub fn with_registry(bootstrap: &str, cassandra: Option<&str>, registry: &str) -> Self {
+        let contracts = Contracts::new(registry);
+        Self::installed(bootstrap, (cassandra, Some(contracts)), |_, _| {})
+    }
+
+    fn installed(
+        bootstrap: &str,
+        (cassandra, contracts): (Option<&str>, Option<Contracts>),
+        make: impl FnOnce(&Kafka, &str),
+    ) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("w{}_{number}", std::process::id());
         let kafka = Kafka::new(bootstrap);
         let folder = TempDir::new().expect("a folder");
         let mut settings = settings(&name, bootstrap);
+        let mut event_schema = 0;
         if let Some(nodes) = cassandra {
             settings.push(("SCYLLA_NODES".to_owned(), nodes.to_owned()));
             settings.push(("SCYLLA_KEYSPACE".to_owned(), name.clone()));
+        }
+        if let Some(contracts) = &contracts {
+            settings.push(("SCHEMA_REGISTRY_URL".to_owned(), contracts.url()));
+            run("campaign-admin", &settings, &["register-schemas"]);
+            event_schema = contracts.newest(&format!("{name}-events-value"));
         }
         make(&kafka, &name);
         let partitions = PARTITIONS.to_string();
         let copies = ["--replication-factor", "1"];
         let topics = ["create-topics", "--partitions", &partitions];
-        run(&settings, &[&topics[..], &copies].concat());
+        run("matcher", &settings, &[&topics[..], &copies].concat());
         if cassandra.is_some() {
-            run(&settings, &[&["migrate"][..], &copies].concat());
+            run("matcher", &settings, &[&["migrate"][..], &copies].concat());
         }
         let observer = Observer::new(kafka.reader(&format!("{name}-matches")));
         let world = Self {
@@ -77,6 +102,8 @@ impl World {
             name,
             bootstrap: bootstrap.to_owned(),
             cassandra: cassandra.map(str::to_owned),
+            contracts,
+            event_schema,
             folder,
             ledger: Mutex::default(),
             next_event: AtomicU64::new(0),
@@ -110,16 +137,24 @@ impl World {
 
     /// Starts a matcher with these settings beyond those of the installation.
     pub fn start_matcher(&self, further: &[(&str, &str)]) -> Process {
+        self.start("matcher", further)
+    }
+
+    /// Starts a program with these settings beyond those of the installation.
+    pub fn start(&self, program: &str, further: &[(&str, &str)]) -> Process {
         let mut settings = settings(&self.name, &self.bootstrap);
         if let Some(nodes) = &self.cassandra {
             settings.push(("SCYLLA_NODES".to_owned(), nodes.clone()));
             settings.push(("SCYLLA_KEYSPACE".to_owned(), self.name.clone()));
         }
+        if let Some(contracts) = &self.contracts {
+            settings.push(("SCHEMA_REGISTRY_URL".to_owned(), contracts.url()));
+        }
         let further = further
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         settings.extend(further);
-        Process::start("matcher", self.folder.path(), &settings)
+        Process::start(program, self.folder.path(), &settings)
     }
 
     /// Changes a campaign, or deletes it. From now on events may meet it so, or still as it was. Does
@@ -146,12 +181,11 @@ impl World {
     /// campaign: what is produced from now on meets the campaigns as they are.
     pub fn settle(&self, matchers: &[&Process]) {
         self.wait_quiet();
-        let topic = self.topic("campaigns");
-        let ends = wait::until("the campaigns' end", PATIENCE, || {
-            self.kafka.ends(&topic, 1)
-        });
+        // Behind the last record there may be the marker of a transaction.
+        let campaigns = self.kafka.read_all(&self.topic("campaigns"));
+        let end = campaigns.iter().map(|record| record.offset + 1).max();
         #[expect(clippy::cast_precision_loss, reason = "a handful of campaigns")]
-        let end = ends[0].high as f64;
+        let end = end.unwrap_or(0) as f64;
         for matcher in matchers {
             wait::until("the campaigns to be in force", PATIENCE, || {
                 matcher
@@ -167,9 +201,50 @@ impl World {
         for _ in 0..events {
             let number = self.next_event.fetch_add(1, Ordering::Relaxed);
             let event = Shopping::nth(&self.name, number);
-            self.kafka.send(&self.topic("events"), &record(&event));
+            let mut record = record(&event);
+            if let Some(contracts) = &self.contracts {
+                let id = self.event_schema;
+                let value = contracts::event(&event.document());
+                match number % 3 {
+                    0 => {}
+                    1 => record.value = Some(contracts.encode(id, value)),
+                    _ => {
+                        record.value = Some(contracts.body(id, value));
+                        let header = contracts::prefix(id).to_vec();
+                        record
+                            .headers
+                            .push((SCHEMA_HEADER.to_owned(), Some(header)));
+                    }
+                }
+            }
+            self.kafka.send(&self.topic("events"), &record);
             self.ledger().produced(event);
         }
+    }
+
+    /// Produces the next event in Avro, to that partition, with a schema that has the fields of ours. The
+    /// registry must be there, or have been asked for it before.
+    pub fn produce_with(&self, schema: u32, partition: i32) {
+        let number = self.next_event.fetch_add(1, Ordering::Relaxed);
+        let event = Shopping::nth(&self.name, number);
+        let value = contracts::event(&event.document());
+        let record = Written {
+            value: Some(self.contracts().encode(schema, value)),
+            partition: Some(partition),
+            ..record(&event)
+        };
+        self.kafka.send(&self.topic("events"), &record);
+        self.ledger().produced(event);
+    }
+
+    /// The id of the schema of our own events.
+    pub fn event_schema(&self) -> u32 {
+        self.event_schema
+    }
+
+    /// Somebody else is about to write that state of a campaign.
+    pub fn expect_campaign(&self, id: &'static str, state: State) {
+        self.ledger().changed(id, state);
     }
 
     /// Produces a record that can never be processed.
@@ -208,12 +283,12 @@ impl World {
     /// committed, those that were seen on the way and those that are recorded, each exactly once.
     pub fn check(&self) {
         self.wait_quiet();
-        let matches = self.kafka.read_all(&self.topic("matches"));
+        let matches = self.read("matches");
         let evidence = Evidence {
             events_topic: self.topic("events"),
-            events: self.kafka.read_all(&self.topic("events")),
-            campaigns: self.kafka.read_all(&self.topic("campaigns")),
-            observed: self.observer.wait_for(matches.len()),
+            events: self.events(),
+            campaigns: self.read("campaigns"),
+            observed: self.plain(self.observer.wait_for(matches.len())),
             dead_letters: self.kafka.read_all(&self.topic("dead-letters")),
             rows: self
                 .cassandra
@@ -233,6 +308,39 @@ impl World {
             ledger.poison().len(),
             evidence.matches.len(),
         );
+    }
+
+    /// All committed records of a topic, in the JSON form of our documents.
+    pub fn read(&self, topic: &str) -> Vec<Seen> {
+        self.plain(self.kafka.read_all(&self.topic(topic)))
+    }
+
+    /// The events in their JSON form, poison as it is.
+    fn events(&self) -> Vec<Seen> {
+        let records = self.kafka.read_all(&self.topic("events"));
+        let ledger = self.ledger();
+        let is_poison = |record: &Seen| {
+            let same = |poison: &Poison| poison.record.value == record.value;
+            ledger.poison().iter().any(same)
+        };
+        let (poison, good): (Vec<_>, Vec<_>) = records.into_iter().partition(is_poison);
+        [poison, self.plain(good)].concat()
+    }
+
+    fn plain(&self, records: Vec<Seen>) -> Vec<Seen> {
+        let Some(contracts) = &self.contracts else {
+            return records;
+        };
+        let records = records.into_iter();
+        records.map(|record| contracts.plain(record)).collect()
+    }
+
+    /// The schema registry.
+    ///
+    /// # Panics
+    /// The installation has none.
+    pub fn contracts(&self) -> &Contracts {
+        self.contracts.as_ref().expect("a schema registry")
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -302,13 +410,13 @@ fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
     settings
 }
 
-/// Runs a command of the matcher to its end.
-fn run(settings: &[(String, String)], arguments: &[&str]) {
-    let output = std::process::Command::new(crate::process::binary("matcher"))
+/// Runs a command of a program to its end.
+fn run(program: &str, settings: &[(String, String)], arguments: &[&str]) {
+    let output = std::process::Command::new(crate::process::binary(program))
         .args(arguments)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .output()
-        .expect("the matcher is built");
+        .expect("the program is built");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "matcher {arguments:?}: {log}");
+    assert!(output.status.success(), "{program} {arguments:?}: {log}");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rules::live::{Merge, Merged};
 use rules::{LiveRules, Rule, RuleSet};
-use schemas::{CampaignError, Encoding, Status};
+use schemas::avro::SchemaId;
+use schemas::{CampaignError, Encoded, Reader, Status, Unread};
 
 /// A record of `campaigns` as it came.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,8 @@ pub struct CampaignRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The document; `None` deletes the campaign.
     pub value: Option<&'a [u8]>,
+    /// The record's header [`schemas::names::header::VALUE_SCHEMA_ID`]; of several, the last.
+    pub schema_header: Option<&'a [u8]>,
     /// Offset of the record, stamped on the campaign's matches.
     pub offset: i64,
 }
@@ -33,6 +36,8 @@ pub enum Applied {
         /// Its id.
         id: String,
     },
+    /// Nothing yet: bring it again when this schema is known.
+    Waiting(SchemaId),
 }
 
 /// Why a record changed nothing. The last good version of the campaign stays in force.
@@ -65,7 +70,7 @@ impl Refused {
 /// Every campaign of the topic, whatever its status, in its last good version.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    encoding: Encoding,
+    reader: Reader,
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
     live: LiveRules,
     /// By [`Status`].
@@ -80,10 +85,10 @@ const STATUSES: [Status; 4] = [
 ];
 
 impl Catalog {
-    /// An empty catalog of documents in that encoding.
-    pub fn new(encoding: Encoding) -> Self {
+    /// An empty catalog of documents that this reader reads.
+    pub fn new(reader: Reader) -> Self {
         Self {
-            encoding,
+            reader,
             ..Self::default()
         }
     }
@@ -103,7 +108,15 @@ impl Catalog {
                 id: String::from_utf8_lossy(key).into_owned(),
             });
         };
-        let campaign = self.encoding.read_campaign(value)?;
+        let encoded = Encoded {
+            value,
+            schema_header: record.schema_header,
+        };
+        let campaign = match self.reader.read_campaign(encoded) {
+            Ok(campaign) => campaign,
+            Err(Unread::Waiting(schema)) => return Ok(Applied::Waiting(schema)),
+            Err(Unread::Never(error)) => return Err(error.into()),
+        };
         campaign.check_key(key)?;
         let stored = Applied::Stored {
             id: campaign.id.to_string(),
@@ -162,6 +175,7 @@ mod tests {
         catalog.apply(CampaignRecord {
             key: Some(b"ten"),
             value: Some(json.to_string().as_bytes()),
+            schema_header: None,
             offset,
         })
     }
@@ -196,6 +210,7 @@ mod tests {
         let no_key = CampaignRecord {
             key: None,
             value: None,
+            schema_header: None,
             offset: 2,
         };
         assert_eq!(catalog.apply(no_key).unwrap_err().code(), "no_key");
@@ -226,6 +241,7 @@ mod tests {
         let tombstone = CampaignRecord {
             key: Some(b"ten"),
             value: None,
+            schema_header: None,
             offset: 1,
         };
         catalog.apply(tombstone).unwrap();

@@ -11,8 +11,10 @@ use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
 use rules::RuleSet;
-use schemas::Encoding;
+use schemas::names::header;
 use service::kafka::reader::{Next, ReadError, TopicReader, TopicSource};
+use service::kafka::record;
+use service::registry::Documents;
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
@@ -21,12 +23,15 @@ use super::{Applied, CampaignMetrics, CampaignRecord, Catalog};
 
 const IDLE: Duration = Duration::from_millis(100);
 
+/// How often a schema that is not known yet is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Where the campaigns are.
 pub struct FollowerSettings {
     /// The compacted topic; one partition.
     pub source: TopicSource,
-    /// Form of the documents.
-    pub encoding: Encoding,
+    /// How the documents are read.
+    pub documents: Documents,
 }
 
 /// Keeps the rule set in force up to date. Runs on a thread of its own.
@@ -79,7 +84,7 @@ impl Follower {
             self.heartbeat.beat();
             !self.shutdown.is_requested()
         })?;
-        let mut catalog = Catalog::new(self.settings.encoding);
+        let mut catalog = Catalog::new(self.settings.documents.reader());
         let mut next_offset = 0;
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.
@@ -89,7 +94,9 @@ impl Follower {
             self.heartbeat.beat();
             match reader.next(if pending { Duration::ZERO } else { IDLE })? {
                 Next::Record(message) => {
-                    self.apply(&mut catalog, &message);
+                    if !self.apply(&mut catalog, &message) {
+                        return Ok(());
+                    }
                     next_offset = message.offset() + 1;
                     pending = true;
                     continue;
@@ -111,14 +118,29 @@ impl Follower {
         Ok(())
     }
 
-    fn apply(&self, catalog: &mut Catalog, message: &BorrowedMessage<'_>) {
+    /// Takes a record in, however long its schema has to be waited for. False: the process shuts down.
+    fn apply(&self, catalog: &mut Catalog, message: &BorrowedMessage<'_>) -> bool {
         let record = CampaignRecord {
             key: message.key(),
             value: message.payload(),
+            schema_header: record::header(message, header::VALUE_SCHEMA_ID),
             offset: message.offset(),
         };
         let offset = record.offset;
-        match catalog.apply(record) {
+        let mut applied = catalog.apply(record);
+        if let Ok(Applied::Waiting(schema)) = applied {
+            tracing::warn!(offset, %schema, "a campaign waits for its schema");
+        }
+        while let Ok(Applied::Waiting(_)) = applied {
+            if self.shutdown.is_requested() {
+                return false;
+            }
+            self.heartbeat.beat();
+            self.shutdown.wait(ASK_AGAIN);
+            applied = catalog.apply(record);
+        }
+        match applied {
+            Ok(Applied::Waiting(_)) => {}
             Ok(Applied::Deleted { id }) => {
                 tracing::info!(campaign_id = id, offset, "campaign deleted");
             }
@@ -142,5 +164,6 @@ impl Follower {
                 );
             }
         }
+        true
     }
 }

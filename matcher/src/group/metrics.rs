@@ -9,6 +9,7 @@ pub(crate) struct GroupMetrics {
     rebalances: IntCounterVec,
     lost: IntCounter,
     assigned: IntGauge,
+    waiting: IntGauge,
     lag: IntGaugeVec,
 }
 
@@ -28,6 +29,10 @@ impl GroupMetrics {
             assigned: metrics.gauge(
                 &format!("{role}_assigned_partitions"),
                 "Partitions read here.",
+            ),
+            waiting: metrics.gauge(
+                &format!("{role}_partitions_waiting_for_schema"),
+                "Partitions that are not read on until the schema registry says what their next record is.",
             ),
             lag: metrics.gauge_vec(
                 &format!("{role}_consumer_lag"),
@@ -58,29 +63,39 @@ impl GroupMetrics {
             .remove_label_values(&[topic, &partition.to_string()]);
     }
 
-    pub(super) fn assigned(&self) -> Assigned {
-        Assigned {
-            gauge: self.assigned.clone(),
-            own: 0,
-        }
+    pub(super) fn assigned(&self) -> Share {
+        Share::of(&self.assigned)
+    }
+
+    pub(super) fn waiting(&self) -> Share {
+        Share::of(&self.waiting)
     }
 }
 
 /// The partitions of one member, within the gauge of all.
-pub(super) struct Assigned {
+pub(super) struct Share {
     gauge: IntGauge,
     own: i64,
 }
 
-impl Assigned {
+impl Share {
+    fn of(gauge: &IntGauge) -> Self {
+        Self {
+            gauge: gauge.clone(),
+            own: 0,
+        }
+    }
+
     pub(super) fn set(&mut self, partitions: usize) {
         let partitions = i64::try_from(partitions).unwrap_or(i64::MAX);
-        self.gauge.add(partitions - self.own);
-        self.own = partitions;
+        if partitions != self.own {
+            self.gauge.add(partitions - self.own);
+            self.own = partitions;
+        }
     }
 }
 
-impl Drop for Assigned {
+impl Drop for Share {
     fn drop(&mut self) {
         self.gauge.sub(self.own);
     }

@@ -5,6 +5,7 @@
 //! offsets are committed or its batch is given up *before* the partition is given away.
 
 mod context;
+mod held;
 mod metrics;
 mod position;
 mod progress;
@@ -14,15 +15,18 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use schemas::avro::SchemaId;
 
 use self::context::GroupContext;
-use self::metrics::Assigned;
+use self::held::Held;
+use self::metrics::Share;
 use self::position::{Start, starting_position};
 use self::progress::{Progress, STALLED};
 
 pub(crate) use self::context::Change;
+pub(crate) use self::held::Waiting;
 pub(crate) use self::metrics::GroupMetrics;
 pub(crate) use self::position::Truncation;
 
@@ -43,6 +47,8 @@ pub(crate) enum GroupError {
     Rewind(KafkaError),
     #[error("partitions cannot be paused or resumed: {0}")]
     Pause(KafkaError),
+    #[error("a partition cannot be set back to a record that was waited for: {0}")]
+    SetBack(KafkaError),
     #[error("the consumer failed for good: {0}")]
     Consumer(KafkaError),
     #[error("librdkafka knows no broker any more")]
@@ -64,15 +70,18 @@ pub(crate) enum GroupError {
 /// A member of the consumer group. Owned by one thread; dropping it leaves the group.
 pub(crate) struct Group {
     consumer: BaseConsumer<GroupContext>,
+    topic: String,
     truncation: Truncation,
     paused: bool,
+    held: Held,
     progress: Progress,
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
     next_look: Instant,
     /// Since when a partition ends before its committed offset.
     truncated: Option<Instant>,
-    assigned: Assigned,
+    assigned: Share,
+    waiting: Share,
     metrics: GroupMetrics,
 }
 
@@ -91,13 +100,16 @@ impl Group {
         consumer.subscribe(&[topic]).map_err(GroupError::Join)?;
         Ok(Self {
             consumer,
+            topic: topic.to_owned(),
             truncation,
             paused: false,
+            held: Held::default(),
             progress: Progress::new(Instant::now()),
             arriving: TopicPartitionList::new(),
             next_look: Instant::now(),
             truncated: None,
             assigned: metrics.assigned(),
+            waiting: metrics.waiting(),
             metrics,
         })
     }
@@ -108,7 +120,77 @@ impl Group {
         if polled.is_some() {
             self.progress.polled();
         }
+        if let Some(Ok(message)) = &polled
+            && !self.held.is_empty()
+            && !(self.held).lets_through(message.partition(), message.offset())
+        {
+            return None;
+        }
         polled
+    }
+
+    /// Reads a partition no further until [`Group::go_on`] brings this record again.
+    pub(crate) fn hold(&mut self, record: Waiting) -> Result<(), GroupError> {
+        let Waiting {
+            partition,
+            offset,
+            schema,
+        } = record;
+        tracing::warn!(topic = self.topic, partition, offset, %schema, "waiting for a schema");
+        self.held.hold(record);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        self.waiting.set(self.held.len());
+        self.consumer.pause(&list).map_err(GroupError::Pause)
+    }
+
+    /// Whether partitions wait for [`Group::go_on`].
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Reads on where the schema that was waited for is known now.
+    pub(crate) fn go_on(
+        &mut self,
+        is_known: impl FnMut(SchemaId) -> bool,
+    ) -> Result<(), GroupError> {
+        self.waiting.set(self.held.len());
+        if self.held.is_empty() || self.paused {
+            return Ok(());
+        }
+        let ready = self.held.ready(is_known);
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let mut positions = TopicPartitionList::new();
+        for record in ready {
+            let offset = Offset::Offset(record.offset);
+            positions
+                .add_partition_offset(&self.topic, record.partition, offset)
+                .map_err(GroupError::SetBack)?;
+        }
+        self.consumer
+            .resume(&positions)
+            .map_err(GroupError::Pause)?;
+        self.seek(positions).map_err(GroupError::SetBack)
+    }
+
+    fn seek(&self, positions: TopicPartitionList) -> Result<(), KafkaError> {
+        let sought = self.consumer.seek_partitions(positions, REWIND)?;
+        for partition in sought.elements() {
+            partition.error()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was waited for on a partition, so that it is as any other.
+    fn let_go(&self, partition: i32) -> Result<(), GroupError> {
+        if !self.held.forget(partition) {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        self.consumer.resume(&list).map_err(GroupError::Pause)
     }
 
     /// The oldest rebalance that is not carried out yet.
@@ -151,6 +233,7 @@ impl Group {
         for partition in partitions.elements() {
             self.metrics
                 .forget_lag(partition.topic(), partition.partition());
+            self.let_go(partition.partition())?;
         }
         self.consumer
             .incremental_unassign(partitions)
@@ -191,7 +274,7 @@ impl Group {
             return Err(GroupError::NoBroker);
         }
         let backlog = self.consumer.context().backlog();
-        let waiting = backlog > 0 && !self.paused;
+        let waiting = backlog > 0 && !self.paused && self.held.is_empty();
         if self.progress.is_stalled(waiting, Instant::now()) {
             return Err(GroupError::Stalled { backlog });
         }
@@ -323,14 +406,11 @@ impl Group {
                 .add_partition_offset(committed.topic(), committed.partition(), offset)
                 .map_err(GroupError::Rewind)?;
         }
-        let sought = self
-            .consumer
-            .seek_partitions(positions, REWIND)
-            .map_err(GroupError::Rewind)?;
-        for partition in sought.elements() {
-            partition.error().map_err(GroupError::Rewind)?;
+        // What was waited for lies at these positions or behind them.
+        for partition in positions.elements() {
+            self.let_go(partition.partition())?;
         }
-        Ok(())
+        self.seek(positions).map_err(GroupError::Rewind)
     }
 
     fn count_assigned(&mut self) {

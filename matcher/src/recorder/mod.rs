@@ -22,9 +22,10 @@ use futures::stream::{self, TryStreamExt as _};
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 use schemas::names::header;
-use schemas::{DeadLetterReason, Encoding};
+use schemas::{DeadLetterReason, Reader, Unread};
+use service::kafka::record;
 use service::retry::Backoff;
 use service::settings::ScyllaSettings;
 use service::{Component, Heartbeat, Shutdown};
@@ -33,7 +34,7 @@ use tokio::runtime::Handle;
 
 use self::ledger::Ledger;
 use self::refuse::Refuser;
-use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
+use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 use crate::trace;
 
@@ -62,7 +63,6 @@ pub(crate) struct Setup {
     pub(crate) producer: ClientConfig,
     pub(crate) matches_topic: String,
     pub(crate) dead_letters_topic: String,
-    pub(crate) encoding: Encoding,
 }
 
 /// What the recorder shares with the rest of the process.
@@ -92,6 +92,7 @@ enum Rebuild {
 pub(crate) struct Recorder {
     setup: Setup,
     surroundings: Surroundings,
+    reader: Reader,
     refuser: Refuser,
 }
 
@@ -101,6 +102,8 @@ struct Batch {
     rows: Vec<MatchRow>,
     bytes: usize,
     positions: Positions,
+    /// The one that could not be read yet, at which the batch ended.
+    waiting: Option<Waiting>,
 }
 
 /// Whether what was asked of the database could be waited for.
@@ -111,11 +114,13 @@ enum Written {
 }
 
 impl Recorder {
-    pub(crate) fn new(setup: Setup, surroundings: Surroundings) -> Self {
+    /// `reader` is for matches.
+    pub(crate) fn new(setup: Setup, reader: Reader, surroundings: Surroundings) -> Self {
         let refuser = Refuser::new(setup.producer.clone(), setup.dead_letters_topic.clone());
         Self {
             setup,
             surroundings,
+            reader,
             refuser,
         }
     }
@@ -182,7 +187,11 @@ impl Recorder {
         let mut next_probe = Instant::now() + PROBE_EVERY;
         while !self.surroundings.shutdown.is_requested() {
             self.look_after(&mut group, &mut ledger)?;
+            group.go_on(|schema| self.reader.has_answer(schema))?;
             let batch = self.read(&group)?;
+            if let Some(record) = batch.waiting {
+                group.hold(record)?;
+            }
             let mut written = Ok(Written::Yes);
             if !batch.rows.is_empty() {
                 written = self.write(writer, &batch.rows);
@@ -238,7 +247,7 @@ impl Recorder {
     /// What waits to be recorded, up to the bounds of a batch.
     fn read(&mut self, group: &Group) -> Result<Batch, Rebuild> {
         let mut batch = Batch::default();
-        let mut wait = IDLE;
+        let mut wait = if group.is_holding() { IDLE / 10 } else { IDLE };
         while batch.rows.len() < MAX_BATCH && batch.bytes < MAX_BATCH_BYTES {
             let message = match group.poll(wait) {
                 None => break,
@@ -248,12 +257,19 @@ impl Recorder {
                 }
                 Some(Ok(message)) => message,
             };
-            let value = message.payload().unwrap_or_default();
-            match self.setup.encoding.read_match(value) {
+            match self.reader.read_match(record::encoded(&message)) {
                 Ok(won) => batch.rows.push(MatchRow::new(won, recorded(&message))),
-                Err(error) => self.refuse(&message, &error.into())?,
+                Err(Unread::Never(reason)) => self.refuse(&message, &reason)?,
+                Err(Unread::Waiting(schema)) => {
+                    batch.waiting = Some(Waiting {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        schema,
+                    });
+                    break;
+                }
             }
-            batch.bytes += value.len();
+            batch.bytes += message.payload_len();
             batch
                 .positions
                 .processed(message.partition(), message.offset());
@@ -354,9 +370,7 @@ fn recorded(message: &BorrowedMessage<'_>) -> Recorded {
     }
 }
 
-/// Of a repeated header the last counts.
 fn text(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let header = headers.iter().filter(|header| header.key == name).last()?;
-    Some(String::from_utf8_lossy(header.value?).into_owned())
+    let value = record::header(message, name)?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }

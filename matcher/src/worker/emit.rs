@@ -10,7 +10,7 @@ use rdkafka::message::{BorrowedMessage, Headers, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
-use schemas::{DeadLetterReason, Encoding, Event, Match, Source};
+use schemas::{DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
 use service::kafka::transaction::Open;
 
 use crate::{dead_letter, trace};
@@ -42,7 +42,7 @@ pub(super) enum Values {
 /// few partitions, and a customer's matches stay in order. Its buffers serve one record after another.
 pub(super) struct Emitter {
     outputs: Outputs,
-    encoding: Encoding,
+    matches: MatchWriter,
     match_id: String,
     value: Vec<u8>,
 }
@@ -51,7 +51,7 @@ impl Emitter {
     pub(super) fn new(outputs: Outputs, encoding: Encoding) -> Self {
         Self {
             outputs,
-            encoding,
+            matches: MatchWriter::new(encoding),
             match_id: String::new(),
             value: Vec::new(),
         }
@@ -88,7 +88,7 @@ impl Emitter {
             },
         };
         self.value.clear();
-        self.encoding.write_match(&won, &mut self.value);
+        self.matches.write(&won, &mut self.value);
         let mut record = BaseRecord::to(&self.outputs.matches)
             .partition(message.partition())
             .key(event.event_id.as_bytes())

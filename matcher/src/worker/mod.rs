@@ -20,7 +20,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rules::RuleSet;
-use schemas::{Encoding, Limits};
+use schemas::names::header;
+use schemas::{Encoding, Limits, Reader, Unread};
+use service::kafka::record;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
@@ -28,7 +30,7 @@ use service::{Component, Heartbeat, Shutdown};
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
 use crate::decide::{Decider, Record};
-use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation};
+use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 
 pub use self::metrics::WorkerMetrics;
@@ -53,6 +55,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) dead_letters_topic: String,
+    /// How matches are written.
     pub(crate) encoding: Encoding,
     pub(crate) limits: Limits,
     pub(crate) pace: Pace,
@@ -109,13 +112,18 @@ enum State {
 }
 
 impl Worker {
-    pub(crate) fn new(settings: WorkerSettings, surroundings: Surroundings) -> Self {
+    /// `reader` is for events.
+    pub(crate) fn new(
+        settings: WorkerSettings,
+        reader: Reader,
+        surroundings: Surroundings,
+    ) -> Self {
         let outputs = Outputs {
             matches: settings.matches_topic.clone(),
             dead_letters: settings.dead_letters_topic.clone(),
         };
         Self {
-            decider: Decider::new(settings.encoding, settings.limits),
+            decider: Decider::new(reader, settings.limits),
             emitter: Emitter::new(outputs, settings.encoding),
             values: Values::Whole,
             aborts: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
@@ -189,6 +197,7 @@ impl Worker {
                 state = self.rebalance(&mut group, state, change)?;
             }
             group.settle()?;
+            group.go_on(|schema| self.decider.has_answer(schema))?;
             let wait = match &state {
                 State::Idle(_) => IDLE,
                 State::Batch(batch) => {
@@ -207,12 +216,16 @@ impl Worker {
                     }
                 }
             };
-            let wait = if group.is_settled() {
+            let wait = if group.is_settled() && !group.is_holding() {
                 wait
             } else {
                 wait.min(IDLE / 10)
             };
-            (state, supply) = self.draw(&group, state, wait)?;
+            let waiting;
+            (state, supply, waiting) = self.draw(&group, state, wait)?;
+            if let Some(record) = waiting {
+                group.hold(record)?;
+            }
         }
         // Finished work is kept; if it cannot be, it is done again by whoever comes next.
         let idle = self.commit(&mut group, state)?;
@@ -222,18 +235,27 @@ impl Worker {
     }
 
     /// Takes events, for the first of which it waits: up to [`STRIDE`] of them, or until the batch is
-    /// full, there is none, or a rebalance was noted.
+    /// full, there is none, a rebalance was noted, or the schema of one is not known yet.
     fn draw(
         &mut self,
         group: &Group,
         mut state: State,
         mut wait: Duration,
-    ) -> Result<(State, Supply), Rebuild> {
+    ) -> Result<(State, Supply, Option<Waiting>), Rebuild> {
         for _ in 0..STRIDE {
             match group.poll(wait) {
-                None => return Ok((state, Supply::Dry)),
+                None => return Ok((state, Supply::Dry, None)),
                 Some(Ok(message)) => {
-                    let batch = self.take(state, &message)?;
+                    let (batch, waiting) = self.take(state, &message)?;
+                    if waiting.is_some() {
+                        // A batch that began with this event has nothing to commit.
+                        state = if batch.load.events == 0 {
+                            State::Idle(batch.transaction.abort()?)
+                        } else {
+                            State::Batch(batch)
+                        };
+                        return Ok((state, Supply::Flowing, waiting));
+                    }
                     let is_full = self.settings.pace.is_full(batch.load);
                     state = State::Batch(batch);
                     if is_full {
@@ -242,16 +264,21 @@ impl Worker {
                 }
                 Some(Err(error)) => {
                     group::tolerate(error)?;
-                    return Ok((state, Supply::Dry));
+                    return Ok((state, Supply::Dry, None));
                 }
             }
             wait = Duration::ZERO;
         }
-        Ok((state, Supply::Flowing))
+        Ok((state, Supply::Flowing, None))
     }
 
-    /// Processes one event within the batch, which begins with it if there is none.
-    fn take(&mut self, state: State, message: &BorrowedMessage<'_>) -> Result<Batch, Rebuild> {
+    /// Processes one event within the batch, which begins with it if there is none. An event whose schema
+    /// is not known yet leaves no trace.
+    fn take(
+        &mut self,
+        state: State,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<(Batch, Option<Waiting>), Rebuild> {
         let mut batch = match state {
             State::Batch(batch) => batch,
             State::Idle(idle) => Batch {
@@ -269,6 +296,11 @@ impl Worker {
         let record = Record {
             key: message.key(),
             value: message.payload(),
+            schema_header: if self.decider.takes_headers() {
+                record::header(message, header::VALUE_SCHEMA_ID)
+            } else {
+                None
+            },
         };
         let mut winners = Vec::new();
         match self.decider.decide(record, &batch.rules, &mut winners) {
@@ -281,7 +313,15 @@ impl Worker {
                     batch.tally.matched(message.timestamp());
                 }
             }
-            Err(reason) => {
+            Err(Unread::Waiting(schema)) => {
+                let waiting = Waiting {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    schema,
+                };
+                return Ok((batch, Some(waiting)));
+            }
+            Err(Unread::Never(reason)) => {
                 batch.load.output_bytes += self
                     .emitter
                     .write_dead_letter(&batch.transaction, message, &reason, self.values)
@@ -294,7 +334,7 @@ impl Worker {
             .positions
             .processed(message.partition(), message.offset());
         batch.load.events += 1;
-        Ok(batch)
+        Ok((batch, None))
     }
 
     /// Ends the batch, if there is one: commits it, or sets everything back to what is committed.

@@ -46,7 +46,8 @@ fn broken() -> Vec<(&'static str, Option<Vec<u8>>)> {
         ("no_value", None),
         ("empty", Some(Vec::new())),
         ("not_json", Some(good[..good.len() / 2].to_vec())),
-        ("not_json", Some(b"\x00\x00\x00\x00\x07Avro".to_vec())),
+        ("no_registry", Some(b"\x00\x00\x00\x00\x07Avro".to_vec())),
+        ("not_avro", Some(b"\x00\x00\x07".to_vec())),
         (
             "not_utf8",
             Some([&good[..20], b"\xff", &good[20..]].concat()),

@@ -1,0 +1,355 @@
+//! `docs/asyncapi.yaml` says what the topics carry, for tools. It is made of the registered schemas and of
+//! the topics as they are created; `UPDATE_DOCS=1 cargo test -p tests --test asyncapi` writes it anew.
+
+use std::fmt::Write as _;
+
+use schemas::avro::{CONTRACTS, Contract};
+use schemas::names::{header, topic};
+use serde_json::{Map, Value, json};
+use service::kafka::topics::{TopicSpec, plan};
+use service::settings::TopicSettings;
+use tests::servers::root;
+
+/// A topic that others may see: who does what with it from the product's side, and its words.
+struct Channel {
+    topic: &'static str,
+    /// `receive`, `send` or both.
+    actions: &'static [&'static str],
+    key: &'static str,
+    description: &'static str,
+}
+
+const CHANNELS: [Channel; 5] = [
+    Channel {
+        topic: topic::EVENTS,
+        actions: &["receive", "send"],
+        key: "customer_id",
+        description: "What customers did. Upstream teams produce to it directly or through ingest; with a \
+                      mapping, upstream's own Avro records as well. Producers use Java's partitioner \
+                      (murmur2_random).",
+    },
+    Channel {
+        topic: topic::CAMPAIGNS,
+        actions: &["receive", "send"],
+        key: "the campaign's id",
+        description: "The campaigns, each in its last version. A record without a value deletes its campaign.",
+    },
+    Channel {
+        topic: topic::CAMPAIGN_CHANGES,
+        actions: &["send"],
+        key: "campaign_id",
+        description: "Who changed which campaign, when, why, and what was different; kept for ever.",
+    },
+    Channel {
+        topic: topic::MATCHES,
+        actions: &["send", "receive"],
+        key: "event_id",
+        description: "Events that won campaigns. Read it with isolation.level=read_committed, and pay each \
+                      match_id once.",
+    },
+    Channel {
+        topic: topic::DEAD_LETTERS,
+        actions: &["send"],
+        key: "the event's own key",
+        description: "Events that can never be processed, byte for byte, with the reason in headers.",
+    },
+];
+
+fn document() -> Value {
+    let topics = topics();
+    let specs = plan(&topics, 12, 3);
+    let mut channels = Map::new();
+    let mut operations = Map::new();
+    let mut messages = Map::new();
+    for channel in &CHANNELS {
+        let spec = specs.iter().find(|spec| spec.name == channel.topic);
+        let contract = CONTRACTS.iter().find(|known| known.topic == channel.topic);
+        let made = match contract {
+            Some(contract) => documents(channel, contract),
+            None => vec![("dead-letter".to_owned(), dead_letter(channel))],
+        };
+        let names: Vec<String> = made.iter().map(|(name, _)| name.clone()).collect();
+        messages.extend(made);
+        let reference = |name: &String| {
+            let target = format!("#/components/messages/{name}");
+            (name.clone(), json!({ "$ref": target }))
+        };
+        channels.insert(
+            channel.topic.to_owned(),
+            json!({
+                "address": channel.topic,
+                "description": channel.description,
+                "messages": names.iter().map(reference).collect::<Map<_, _>>(),
+                "bindings": {"kafka": bindings(spec.expect("the topic is created"))},
+            }),
+        );
+        for action in channel.actions {
+            let target = format!("#/channels/{}", channel.topic);
+            let operation = json!({"action": action, "channel": {"$ref": target}});
+            operations.insert(format!("{action}-{}", channel.topic), operation);
+        }
+    }
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Campaign Manager",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The topics that other teams meet. Names are the defaults and can be set. With a \
+                            schema registry documents are written as Avro in Confluent's wire format, without \
+                            one as JSON; readers take both.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    })
+}
+
+fn topics() -> TopicSettings {
+    TopicSettings {
+        events_topic: topic::EVENTS.to_owned(),
+        campaigns_topic: topic::CAMPAIGNS.to_owned(),
+        campaign_changes_topic: topic::CAMPAIGN_CHANGES.to_owned(),
+        matches_topic: topic::MATCHES.to_owned(),
+        claims_topic: topic::CLAIMS.to_owned(),
+        customer_state_topic: topic::CUSTOMER_STATE.to_owned(),
+        dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
+    }
+}
+
+fn bindings(spec: &TopicSpec) -> Value {
+    let config: Map<_, _> = (spec.config.iter())
+        .map(|(name, value)| {
+            let value = match value.parse::<i64>() {
+                Ok(number) => json!(number),
+                Err(_) => json!([value]),
+            };
+            ((*name).to_owned(), value)
+        })
+        .collect();
+    let mut bindings = json!({});
+    if spec.partitions == 1 {
+        bindings["partitions"] = json!(1);
+    }
+    if !config.is_empty() {
+        bindings["topicConfiguration"] = config.into();
+    }
+    bindings
+}
+
+/// A document in its two forms.
+fn documents(channel: &Channel, contract: &Contract) -> Vec<(String, Value)> {
+    let schema: Value = serde_json::from_str(contract.schema).expect("a schema is JSON");
+    let name = schema["name"].as_str().expect("a record has a name");
+    let message = |form: &str, content_type: &str, payload: Value| {
+        json!({
+            "name": name,
+            "title": format!("{name} as {form}"),
+            "summary": schema["doc"],
+            "contentType": content_type,
+            "headers": headers(channel.topic),
+            "payload": payload,
+            "bindings": {"kafka": {"key": {"type": "string", "description": channel.key}}},
+        })
+    };
+    let mut avro = message(
+        "Avro",
+        "application/vnd.apache.avro",
+        json!({"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": schema}),
+    );
+    avro["x-subject"] = Contract::subject(contract.topic).into();
+    avro["x-compatibility"] = contract.level.as_str().into();
+    avro["bindings"]["kafka"]["schemaIdLocation"] = "payload".into();
+    avro["bindings"]["kafka"]["schemaIdPayloadEncoding"] = "confluent".into();
+    let json_form = json!({
+        "schemaFormat": "application/schema+json;version=draft-07",
+        "schema": json_schema(&schema),
+    });
+    let name = name.to_lowercase();
+    vec![
+        (format!("{name}-avro"), avro),
+        (
+            format!("{name}-json"),
+            message("JSON", "application/json", json_form),
+        ),
+    ]
+}
+
+fn dead_letter(channel: &Channel) -> Value {
+    let facts = schemas::DeadLetter {
+        topic: "".into(),
+        partition: 0,
+        offset: 0,
+        code: "".into(),
+        message: "".into(),
+        app_version: "".into(),
+    };
+    let mut names: Vec<&str> = facts.headers().iter().map(|(name, _)| *name).collect();
+    let required = names.clone();
+    names.extend([header::ERROR_VALUE_BYTES, header::REDRIVES]);
+    let text = |name: &&str| ((*name).to_owned(), json!({"type": "string"}));
+    let properties: Map<_, _> = names.iter().map(text).collect();
+    json!({
+        "name": "DeadLetter",
+        "title": "A dead letter",
+        "summary": "The event's own value, and where and why it failed.",
+        "contentType": "application/octet-stream",
+        "headers": {"type": "object", "properties": properties, "required": required},
+        "bindings": {"kafka": {"key": {"type": "string", "description": channel.key}}},
+    })
+}
+
+/// Headers that are read or written beside the value.
+fn headers(of: &str) -> Value {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let mut properties = Map::new();
+    let mut has = |name: &str, description| properties.insert(name.to_owned(), text(description));
+    has(
+        header::VALUE_SCHEMA_ID,
+        "Readers: which schema the value was written with, if its first bytes do not say so.",
+    );
+    if of == topic::EVENTS || of == topic::MATCHES {
+        has(
+            header::TRACEPARENT,
+            "The trace (W3C Trace Context); carried from event to match.",
+        );
+        has(
+            header::CORRELATION_ID,
+            "Upstream's own name for the request; carried from event to match.",
+        );
+    } else {
+        has(
+            header::CHANGE_ID,
+            "The change that wrote the record here and on the other topic of the two.",
+        );
+    }
+    json!({"type": "object", "properties": properties})
+}
+
+/// The JSON form of a record, which has the same fields: texts that hold JSON are what they hold, and
+/// further fields stand beside the others.
+fn json_schema(record: &Value) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for field in record["fields"].as_array().expect("a record has fields") {
+        let name = field["name"].as_str().expect("a field has a name");
+        if matches!(name, "further" | "unknown") {
+            continue;
+        }
+        let mut schema = match name {
+            "payload" | "when" | "before" | "after" => json!({"type": "object"}),
+            _ => json_type(&field["type"]),
+        };
+        schema["description"] = field["doc"].clone();
+        properties.insert(name.to_owned(), schema);
+        if field.get("default").is_none() {
+            required.push(name);
+        }
+    }
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+fn json_type(avro: &Value) -> Value {
+    if let Some(variants) = avro.as_array() {
+        let value = variants.iter().find(|variant| **variant != "null");
+        return json_type(value.expect("a union with null"));
+    }
+    let logical = avro["logicalType"].as_str();
+    match (avro["type"].as_str().or(avro.as_str()), logical) {
+        (_, Some("timestamp-micros")) => json!({"type": "string", "format": "date-time"}),
+        (_, Some("decimal")) => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,10})?$"}),
+        (Some("string"), _) => json!({"type": "string"}),
+        (Some("int" | "long"), _) => json!({"type": "integer"}),
+        (Some("enum"), _) => json!({"type": "string", "enum": avro["symbols"]}),
+        (Some("map"), _) => json!({
+            "type": "object", "additionalProperties": json_type(&avro["values"]),
+        }),
+        (Some("record"), _) => json_schema(avro),
+        _ => panic!("{avro} has no JSON form here"),
+    }
+}
+
+/// YAML in blocks; scalars as JSON writes them, which YAML reads.
+fn write_yaml(value: &Value, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
+    let is_block = |value: &Value| match value {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let plain = name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+                let name = if plain {
+                    name.clone()
+                } else {
+                    json!(name).to_string()
+                };
+                let _ = write!(out, "{pad}{name}:");
+                if is_block(value) {
+                    out.push('\n');
+                    write_yaml(value, indent + 2, out);
+                } else {
+                    let _ = writeln!(out, " {value}");
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                if is_block(item) {
+                    let mut inner = String::new();
+                    write_yaml(item, indent + 2, &mut inner);
+                    let _ = write!(out, "{pad}- {}", inner.trim_start());
+                } else {
+                    let _ = writeln!(out, "{pad}- {item}");
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_of_the_topics_is_what_the_schemas_and_the_topics_say() {
+    let path = root().join("docs/asyncapi.yaml");
+    let mut current = "# Made by tests/tests/asyncapi.rs; do not edit.\n".to_owned();
+    write_yaml(&document(), 0, &mut current);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &current).expect("the page can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == current,
+        "docs/asyncapi.yaml is not what the schemas say; UPDATE_DOCS=1 writes it anew"
+    );
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    if name == "$ref" {
+                        found.extend(value.as_str().map(str::to_owned));
+                    }
+                    references(value, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > CHANNELS.len());
+    for reference in found {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
