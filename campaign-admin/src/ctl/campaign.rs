@@ -1,5 +1,6 @@
 //! A campaign's document from a file beside the one on the server.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -66,13 +67,14 @@ impl Found {
 /// Checks documents by the code that the server runs, and that no id is there twice.
 pub(crate) fn check(documents: Vec<Document>) -> (Vec<Local>, Vec<Found>) {
     let mut right: Vec<Local> = Vec::new();
+    let mut places = HashMap::new();
     let mut wrong = Vec::new();
     for document in documents {
         match rules::check::campaign(&document.value) {
             Ok(rule) => {
                 let campaign = rule.campaign().clone();
-                let twin = right.iter().find(|local| local.campaign.id == campaign.id);
-                if let Some(twin) = twin {
+                if let Some(&twin) = places.get(&campaign.id) {
+                    let twin: &Local = &right[twin];
                     let detail = format!(
                         "the id {} is there twice; the other is {}",
                         campaign.id,
@@ -81,6 +83,7 @@ pub(crate) fn check(documents: Vec<Document>) -> (Vec<Local>, Vec<Found>) {
                     let pointer = "/id".to_owned();
                     wrong.push(Found::new(&document, CampaignProblem { pointer, detail }));
                 } else {
+                    places.insert(campaign.id.clone(), right.len());
                     right.push(Local { document, campaign });
                 }
             }

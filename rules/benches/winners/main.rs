@@ -4,11 +4,13 @@
 //! the reading of the event, the fastest and the slowest round, and the matches an event has. A second is one on
 //! the processor (Linux's `schedstat`; elsewhere one on the clock), so that other programs count little.
 //!
-//! The campaigns and events are those of [`shop`].
+//! The campaigns and events are those of [`shop`]. `sizes=10,1000` chooses numbers of campaigns; `write=FOLDER` also writes
+//! their patterns and the events there, for `benches/peers/run`, which measures event-ruler with them.
 
 mod shop;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,16 +26,34 @@ fn main() {
     let events: Vec<Vec<u8>> = (0..EVENTS)
         .map(|n| shop::record(n, "2026-11-24T09:30:00.123Z").1)
         .collect();
+    let argument = |name: &str| {
+        std::env::args()
+            .find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    };
+    let sizes = argument("sizes").map_or_else(
+        || SIZES.to_vec(),
+        |sizes| {
+            sizes
+                .split(',')
+                .map(|size| size.parse().expect("a number"))
+                .collect()
+        },
+    );
+    if let Some(folder) = argument("write") {
+        write(Path::new(&folder), &events, &sizes);
+    }
     let bytes = events.iter().map(Vec::len).sum::<usize>() / events.len();
     println!("events of {bytes} bytes on average, {ROUNDS} rounds of {ROUND:?}, one thread\n");
     println!(
         "| rules | build ms | events/s | slowest | fastest | without reading | matches/event |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for size in SIZES {
-        let rules: Vec<_> = (0..size).map(|n| rule(&shop::campaign(n, size))).collect();
+    for size in sizes {
+        let documents: Vec<_> = (0..size)
+            .map(|n| shop::campaign(n, size).to_string())
+            .collect();
         let started = Instant::now();
-        let set = RuleSet::build(rules);
+        let set = RuleSet::build(documents.iter().map(|document| rule(document)));
         let build = started.elapsed();
 
         let mut document = Document::new();
@@ -70,6 +90,20 @@ fn main() {
             only[ROUNDS / 2].per_second,
             ratio(matched as u64, decided),
         );
+    }
+}
+
+/// Writes what is decided for others to decide it: a pattern or an event a line.
+fn write(folder: &Path, events: &[Vec<u8>], sizes: &[u64]) {
+    let save = |name: &str, lines: &[Vec<u8>]| {
+        std::fs::write(folder.join(name), lines.join(&b'\n'))
+            .expect("the folder can be written to");
+    };
+    save("events.jsonl", events);
+    for &size in sizes {
+        let pattern = |n| shop::campaign(n, size)["when"].to_string().into_bytes();
+        let patterns: Vec<_> = (0..size).map(pattern).collect();
+        save(&format!("patterns-{size}.jsonl"), &patterns);
     }
 }
 
@@ -125,7 +159,7 @@ fn decoded(bytes: &[u8]) -> Document {
     document
 }
 
-fn rule(campaign: &serde_json::Value) -> Arc<Rule> {
-    let campaign = Campaign::from_json(campaign.to_string().as_bytes()).expect("it is a campaign");
+fn rule(document: &str) -> Arc<Rule> {
+    let campaign = Campaign::from_json(document.as_bytes()).expect("it is a campaign");
     Arc::new(Rule::compile(campaign).expect("its pattern is right"))
 }
