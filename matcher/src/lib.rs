@@ -1,11 +1,10 @@
 //! Events to matches, exactly once.
 //!
 //! Reads in the order of the data: [`campaigns`] keeps the rule set, [`worker`] consumes, decides
-//! ([`decide`]), writes and commits, [`recorder`] follows the committed matches and writes
+//! ([`rules::decide`]), writes and commits, [`recorder`] follows the committed matches and writes
 //! them to the database. [`Matcher`] starts it all within a process.
 
 pub mod campaigns;
-pub mod decide;
 pub mod recorder;
 pub mod settings;
 pub mod worker;

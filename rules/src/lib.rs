@@ -61,10 +61,13 @@ pub mod pattern;
 pub mod rule;
 pub mod rule_set;
 
+pub mod decide;
+
 pub mod check;
 pub mod explain;
 
 pub use check::CampaignProblem;
+pub use decide::Decider;
 pub use explain::Explanation;
 pub use live::LiveRules;
 pub use pattern::Pattern;

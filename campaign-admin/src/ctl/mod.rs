@@ -24,6 +24,7 @@ mod get;
 mod history;
 mod turn;
 
+mod backtest;
 mod events;
 mod try_out;
 

@@ -13,7 +13,9 @@ use super::context::{self, Contexts};
 use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
-use super::{apply, check, dead_letters, diff, doctor, get, history, send, tail, try_out, turn};
+use super::{
+    apply, backtest, check, dead_letters, diff, doctor, get, history, send, tail, try_out, turn,
+};
 
 /// Campaigns as files, and a look at what runs
 #[derive(Debug, Parser)]
@@ -92,6 +94,8 @@ enum Command {
     /// Try events on campaigns, and explain each condition; writes nothing
     #[command(visible_alias = "explain")]
     Try(try_out::TryOut),
+    /// Find the matches that campaigns would have made of past events, on all cores
+    Backtest(backtest::Backtest),
     /// Show events, matches or dead letters as they come
     Tail(tail::Tail),
     /// Send an event, or a file of events
@@ -225,6 +229,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Revert(revert) => revert.run(form, &api()?).await,
         Command::Check(check) => check.run(form, &api()?).await,
         Command::Try(try_out) => try_out.run(form, &api()?).await,
+        Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),

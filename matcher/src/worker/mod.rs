@@ -20,6 +20,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rules::RuleSet;
+use rules::decide::{Decider, Record};
 use schemas::names::header;
 use schemas::{Encoding, Limits, Reader, Unread};
 use service::kafka::record;
@@ -29,7 +30,6 @@ use service::{Component, Heartbeat, Shutdown};
 
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
-use crate::decide::{Decider, Record};
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 

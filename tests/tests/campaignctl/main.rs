@@ -2,6 +2,7 @@
 
 mod installation;
 
+mod backtest;
 mod campaigns;
 mod contexts;
 mod dead_letters;

@@ -1,8 +1,9 @@
 //! Decides one event: which campaigns it wins, or why it can never win any. Pure; no clocks, no I/O.
 
-use rules::{Rule, RuleSet};
 use schemas::avro::SchemaId;
 use schemas::{DeadLetterReason, Document, Encoded, Event, Limits, Reader, Unread};
+
+use crate::{Rule, RuleSet};
 
 /// A record of `events` as it came.
 #[derive(Debug, Clone, Copy)]
@@ -59,9 +60,7 @@ impl Decider {
             value: record.value.ok_or(DeadLetterReason::NoValue)?,
             schema_header: record.schema_header,
         };
-        self.reader
-            .read_event(encoded, self.limits, &mut self.document)?;
-        let event = Event::of(&self.document).map_err(DeadLetterReason::Event)?;
+        let event = self.read(encoded)?;
         let key = record.key.ok_or(DeadLetterReason::NoKey)?;
         if key != event.customer_id.as_bytes() {
             return Err(Unread::Never(DeadLetterReason::KeyMismatch {
@@ -71,6 +70,28 @@ impl Decider {
         }
         rules.winners(&event, winners);
         Ok(event)
+    }
+
+    /// The same for an event that is no record and has no key, such as a line of a file.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub fn decide_value<'r>(
+        &mut self,
+        value: &[u8],
+        rules: &'r RuleSet,
+        winners: &mut Vec<&'r Rule>,
+    ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
+        winners.clear();
+        let event = self.read(Encoded::plain(value))?;
+        rules.winners(&event, winners);
+        Ok(event)
+    }
+
+    fn read(&mut self, encoded: Encoded<'_>) -> Result<Event<'_>, Unread<DeadLetterReason>> {
+        self.reader
+            .read_event(encoded, self.limits, &mut self.document)?;
+        Ok(Event::of(&self.document).map_err(DeadLetterReason::Event)?)
     }
 }
 

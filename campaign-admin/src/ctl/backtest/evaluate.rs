@@ -1,0 +1,281 @@
+//! Events through the rules, on several threads, with the matches in the order of the events.
+//!
+//! One thread reads blocks of whole lines, several evaluate them, one brings what they found into order and writes it.
+//! Few blocks are under way at a time, so the memory does not depend on the number of events.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
+use rules::{Decider, Rule, RuleSet};
+use schemas::{Limits, Reader, Unread};
+use serde::Serialize;
+
+/// Bytes of events that one thread takes at a time.
+const BLOCK: usize = 1024 * 1024;
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) events: u64,
+    pub(super) matches: u64,
+    /// Lines that are no events, by the reason that the matcher would give.
+    pub(super) dead_letters: BTreeMap<&'static str, u64>,
+}
+
+/// Whole lines, and their place among the blocks.
+struct Block {
+    number: u64,
+    lines: Vec<u8>,
+}
+
+/// What was found in a block.
+struct Found {
+    number: u64,
+    bytes: u64,
+    totals: Totals,
+    /// The matches, a line each.
+    matches: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct MatchLine<'a> {
+    event_id: &'a str,
+    campaign_id: &'a str,
+}
+
+/// Evaluates all events. `progress` is told how many bytes are done.
+///
+/// # Errors
+/// The events cannot be read, or the matches not written.
+pub(super) fn all(
+    events: impl Read + Send,
+    rules: &RuleSet,
+    threads: NonZero<usize>,
+    mut matches: Option<&mut (impl Write + Send)>,
+    mut progress: impl FnMut(u64),
+) -> anyhow::Result<Totals> {
+    let (send_block, blocks) = sync_channel::<Block>(threads.get());
+    let (send_found, found) = sync_channel::<Found>(threads.get());
+    let blocks = Mutex::new(blocks);
+    let wants_matches = matches.is_some();
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || read(events, &send_block));
+        for _ in 0..threads.get() {
+            let (blocks, send_found) = (&blocks, send_found.clone());
+            scope.spawn(move || work(blocks, &send_found, rules, wants_matches));
+        }
+        drop(send_found);
+        let mut totals = Totals::default();
+        let (mut next, mut done) = (0, 0);
+        let mut early = BTreeMap::new();
+        for found in found {
+            early.insert(found.number, found);
+            while let Some(found) = early.remove(&next) {
+                next += 1;
+                done += found.bytes;
+                totals.add(found.totals);
+                if let Some(matches) = &mut matches {
+                    (matches.write_all(&found.matches)).context("the matches cannot be written")?;
+                }
+                progress(done);
+            }
+        }
+        let read = reading
+            .join()
+            .unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+        read.context("the events cannot be read")?;
+        Ok(totals)
+    })
+}
+
+/// Cuts the events into blocks of whole lines, until they end or nobody wants more.
+fn read(mut events: impl Read, blocks: &SyncSender<Block>) -> std::io::Result<()> {
+    let mut rest = Vec::new();
+    for number in 0.. {
+        let mut lines = std::mem::take(&mut rest);
+        let end = loop {
+            let before = lines.len();
+            let read = (&mut events).take(BLOCK as u64).read_to_end(&mut lines)?;
+            if read == 0 {
+                break None;
+            }
+            if let Some(at) = lines[before..].iter().rposition(|byte| *byte == b'\n') {
+                break Some(before + at + 1);
+            }
+        };
+        if let Some(end) = end {
+            rest.extend_from_slice(&lines[end..]);
+            lines.truncate(end);
+        }
+        if blocks.send(Block { number, lines }).is_err() || end.is_none() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn work(
+    blocks: &Mutex<Receiver<Block>>,
+    send_found: &SyncSender<Found>,
+    rules: &RuleSet,
+    wants_matches: bool,
+) {
+    let mut decider = Decider::new(Reader::json(), Limits::default());
+    let mut winners = Vec::new();
+    loop {
+        let block = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Block { number, lines }) = block else {
+            return;
+        };
+        let mut found = Found {
+            number,
+            bytes: lines.len() as u64,
+            totals: Totals::default(),
+            matches: Vec::new(),
+        };
+        for line in lines.split(|byte| *byte == b'\n') {
+            if !line.trim_ascii().is_empty() {
+                evaluate(
+                    line,
+                    &mut decider,
+                    rules,
+                    &mut winners,
+                    &mut found,
+                    wants_matches,
+                );
+            }
+        }
+        if send_found.send(found).is_err() {
+            return;
+        }
+    }
+}
+
+fn evaluate<'r>(
+    line: &[u8],
+    decider: &mut Decider,
+    rules: &'r RuleSet,
+    winners: &mut Vec<&'r Rule>,
+    found: &mut Found,
+    wants_matches: bool,
+) {
+    found.totals.events += 1;
+    match decider.decide_value(line, rules, winners) {
+        Ok(event) => {
+            found.totals.matches += winners.len() as u64;
+            for rule in winners.iter().filter(|_| wants_matches) {
+                let line = MatchLine {
+                    event_id: event.event_id,
+                    campaign_id: rule.campaign().id.as_str(),
+                };
+                serde_json::to_writer(&mut found.matches, &line)
+                    .expect("strings can be written to memory");
+                found.matches.push(b'\n');
+            }
+        }
+        Err(Unread::Never(reason)) => {
+            *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
+        }
+        Err(Unread::Waiting(_)) => unreachable!("a reader without a registry waits for none"),
+    }
+}
+
+impl Totals {
+    fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.matches += other.matches;
+        for (reason, count) in other.dead_letters {
+            *self.dead_letters.entry(reason).or_default() += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use schemas::Campaign;
+
+    use super::*;
+
+    fn rules() -> RuleSet {
+        let campaign = |id: &str, field: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","name":"n","when":{{"payload":{{"{field}":[1]}}}},"reward":{{"kind":"credit"}}}}"#
+            );
+            Arc::new(Rule::compile(Campaign::from_json(json.as_bytes()).unwrap()).unwrap())
+        };
+        RuleSet::build([campaign("a", "x"), campaign("b", "y")])
+    }
+
+    fn event(id: &str, payload: &str) -> String {
+        format!(
+            r#"{{"event_id":"{id}","customer_id":"c","event_type":"t","occurred_at":"2026-11-24T00:00:00Z","payload":{payload}}}"#
+        )
+    }
+
+    fn run(events: &str, threads: usize) -> (Totals, String) {
+        let mut matches = Vec::new();
+        let threads = NonZero::new(threads).unwrap();
+        let totals = all(
+            events.as_bytes(),
+            &rules(),
+            threads,
+            Some(&mut matches),
+            |_| {},
+        )
+        .unwrap();
+        (totals, String::from_utf8(matches).unwrap())
+    }
+
+    #[test]
+    fn matches_come_in_the_order_of_the_events_however_many_threads_there_are() {
+        // Some hundred blocks, of which some take longer than others.
+        let filler = "z".repeat(20_000);
+        let mut events = String::new();
+        let mut expected = String::new();
+        for n in 0..6_000 {
+            let id = format!("\\\"{n}");
+            let payload = match n % 3 {
+                0 => format!(r#"{{"x":1,"y":1,"note":"{filler}"}}"#),
+                1 => r#"{"y":1}"#.to_owned(),
+                _ => "{}".to_owned(),
+            };
+            events += &event(&id, &payload);
+            events.push('\n');
+            for campaign in ["a", "b"].iter().skip(n % 3) {
+                let line = format!(r#"{{"event_id":"{id}","campaign_id":"{campaign}"}}"#);
+                expected.extend([&line, "\n"]);
+            }
+        }
+        assert!(events.len() > 30 * BLOCK);
+        for threads in [1, 4] {
+            let (totals, matches) = run(&events, threads);
+            assert_eq!((totals.events, totals.matches), (6_000, 6_000));
+            assert!(matches == expected, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_counted_and_hurts_no_other() {
+        let long = event(
+            "long",
+            &format!(r#"{{"note":"{}"}}"#, "z".repeat(3 * BLOCK)),
+        );
+        let events = format!(
+            "{}\n\nnonsense\n{long}\n \r\n{}",
+            event("1", "{\"x\":1}"),
+            event("2", "{\"x\":1}")
+        );
+        let (totals, matches) = run(&events, 2);
+        assert_eq!((totals.events, totals.matches), (4, 2));
+        let expected = [("not_json", 1), ("too_large", 1)].into();
+        assert_eq!(totals.dead_letters, expected);
+        assert_eq!(matches.lines().count(), 2);
+        assert_eq!(run("", 2).0, Totals::default());
+    }
+}
