@@ -146,37 +146,3 @@ pub(super) struct SourceDocument {
     /// Offset of the record.
     offset: i64,
 }
-
-/// An error (RFC 9457).
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documentation")]
-pub(super) struct ProblemDocument {
-    /// What kind it is: an address that explains it.
-    #[schema(example = "/problems/invalid")]
-    r#type: String,
-    /// The same in a few words.
-    title: String,
-    /// The status of the answer.
-    status: u16,
-    /// What is special about this one.
-    detail: Option<String>,
-    /// The address that was asked for.
-    instance: Option<String>,
-    /// The trace that the request belongs to: what the logs say of it.
-    trace_id: Option<String>,
-    /// What is wrong with a document, each with its place.
-    errors: Option<Vec<FaultDocument>>,
-}
-
-/// One thing that is wrong with a document.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documentation")]
-pub(super) struct FaultDocument {
-    /// The place: a JSON pointer (RFC 6901) into the body; empty for all of it.
-    #[schema(example = "/when/payload/amount/0")]
-    pointer: String,
-    /// What is wrong.
-    detail: String,
-    /// The same as a stable word, where there is one.
-    code: Option<String>,
-}

@@ -1,11 +1,10 @@
 //! The API's description: `OpenAPI` 3.1, made of the handlers. A copy is kept in the repository, so that a
 //! change of the API is seen as one.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Description, Ref, RefOr, ResponseBuilder};
-use utoipa::{Modify, OpenApi};
+use service::http::description::{Common, FaultDocument, ProblemDocument};
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Description;
 
-use super::document::ProblemDocument;
 use super::{campaigns, check, history, matches, trial, turns, writing};
 
 #[derive(OpenApi)]
@@ -21,7 +20,7 @@ use super::{campaigns, check, history, matches, trial, turns, writing};
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list,
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
     tags(
         (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
@@ -32,41 +31,6 @@ use super::{campaigns, check, history, matches, trial, turns, writing};
     security(("key" = [])),
 )]
 struct Api;
-
-/// What all operations have in common.
-struct Common;
-
-impl Modify for Common {
-    fn modify(&self, description: &mut Description) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("An API key, or a token of the OIDC provider"))
-            .build();
-        if let Some(components) = &mut description.components {
-            components.add_security_scheme("key", SecurityScheme::Http(scheme));
-        }
-        let problem = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("ProblemDocument")))
-            .build();
-        let any = ResponseBuilder::new()
-            .description("A problem.")
-            .content("application/problem+json", problem)
-            .build();
-        for item in description.paths.paths.values_mut() {
-            let operations = [
-                &mut item.get,
-                &mut item.put,
-                &mut item.post,
-                &mut item.patch,
-                &mut item.delete,
-            ];
-            for operation in operations.into_iter().flatten() {
-                let responses = &mut operation.responses.responses;
-                responses.insert("default".to_owned(), RefOr::T(any.clone()));
-            }
-        }
-    }
-}
 
 /// The description.
 pub fn description() -> Description {
