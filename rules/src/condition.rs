@@ -109,6 +109,20 @@ pub(crate) struct Alternatives {
     pub(crate) wholes: Vec<Whole>,
 }
 
+impl Alternatives {
+    /// Adds a plain value; false if it is a list or an object.
+    pub(crate) fn add_value(&mut self, value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Null => self.tests.push(Test::Null),
+            serde_json::Value::Bool(value) => self.tests.push(Test::Bool(*value)),
+            serde_json::Value::Number(number) => self.numbers.push(Number::from_json(number)),
+            serde_json::Value::String(text) => self.strings.push(text.as_str().into()),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => return false,
+        }
+        true
+    }
+}
+
 impl From<Alternatives> for Condition {
     fn from(read: Alternatives) -> Self {
         Self {
@@ -125,14 +139,7 @@ impl Condition {
     /// The condition with one value as its only alternative; none of lists and objects.
     pub(crate) fn exactly(value: &serde_json::Value) -> Option<Self> {
         let mut read = Alternatives::default();
-        match value {
-            serde_json::Value::Null => read.tests.push(Test::Null),
-            serde_json::Value::Bool(value) => read.tests.push(Test::Bool(*value)),
-            serde_json::Value::Number(number) => read.numbers.push(Number::from_json(number)),
-            serde_json::Value::String(text) => read.strings.push(text.as_str().into()),
-            serde_json::Value::Array(_) | serde_json::Value::Object(_) => return None,
-        }
-        Some(read.into())
+        read.add_value(value).then(|| read.into())
     }
 
     /// Whether the value, which is neither an array nor an object, meets an alternative.

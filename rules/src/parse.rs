@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use schemas::Number;
 use serde_json::{Map, Value as Json};
 
-use crate::condition::{Alternatives, Condition, Test};
+use crate::condition::{Alternatives, Condition};
 use crate::limits::{MAX_CONDITIONS, MAX_DEPTH, MAX_LIST};
 use crate::operator;
 use crate::problem::{PatternError, PatternErrors, Problem, clip, kind};
@@ -248,24 +247,12 @@ impl Reader {
         let mut is_whole = true;
         for (index, entry) in list.iter().enumerate() {
             let result = match entry {
-                Json::Null => {
-                    read.tests.push(Test::Null);
-                    Ok(())
-                }
-                Json::Bool(value) => {
-                    read.tests.push(Test::Bool(*value));
-                    Ok(())
-                }
-                Json::Number(number) => {
-                    read.numbers.push(Number::from_json(number));
-                    Ok(())
-                }
-                Json::String(text) => {
-                    read.strings.push(text.as_str().into());
-                    Ok(())
-                }
                 Json::Array(_) => Err(Problem::ListInList),
                 Json::Object(operator) => operator::read(operator, &mut read),
+                value => {
+                    read.add_value(value);
+                    Ok(())
+                }
             };
             if let Err(problem) = result {
                 is_whole = false;

@@ -96,29 +96,22 @@ impl Whole {
 impl Comparison {
     fn holds(self, this: Node<'_>, other: Node<'_>) -> bool {
         some(this, &mut |this| {
-            if self == Self::NotEqual {
-                let mut has_values = false;
-                let is_equal = some(other, &mut |other| {
+            let mut has_values = false;
+            let mut other_is = |allows: fn(Ordering) -> bool| {
+                some(other, &mut |other| {
                     has_values = true;
-                    compare(this, other) == Some(Ordering::Equal)
-                });
-                return has_values && !is_equal;
+                    compare(this, other).is_some_and(allows)
+                })
+            };
+            match self {
+                Self::Equal => other_is(Ordering::is_eq),
+                Self::NotEqual => !other_is(Ordering::is_eq) && has_values,
+                Self::Less => other_is(Ordering::is_lt),
+                Self::AtMost => other_is(Ordering::is_le),
+                Self::Greater => other_is(Ordering::is_gt),
+                Self::AtLeast => other_is(Ordering::is_ge),
             }
-            some(other, &mut |other| {
-                compare(this, other).is_some_and(|ordering| self.allows(ordering))
-            })
         })
-    }
-
-    fn allows(self, ordering: Ordering) -> bool {
-        match self {
-            Self::Equal => ordering.is_eq(),
-            Self::NotEqual => ordering.is_ne(),
-            Self::Less => ordering.is_lt(),
-            Self::AtMost => ordering.is_le(),
-            Self::Greater => ordering.is_gt(),
-            Self::AtLeast => ordering.is_ge(),
-        }
     }
 }
 
