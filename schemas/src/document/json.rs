@@ -365,6 +365,9 @@ fn hex(bytes: &[u8], at: usize) -> Result<u32, Unreadable> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::any_json;
     use super::*;
 
     /// What is read of a string with that content, if the two readers agree.
@@ -372,7 +375,7 @@ mod tests {
         let text = format!("\"{content}\"");
         let (mut quick, mut slow) = (Document::new(), Document::new());
         let quickly = read(&mut quick, &text, 1).is_ok();
-        let slowly = slow.push_any_json(&text, 1).is_ok();
+        let slowly = any_json::read(&mut slow, &text, 1).is_ok();
         assert_eq!(quickly, slowly, "{text:?}");
         let shown = format!("{:?}", quick.root());
         assert!(
@@ -415,6 +418,63 @@ mod tests {
             r"\",
         ] {
             assert_eq!(string(broken), None, "{broken}");
+        }
+    }
+
+    /// Texts of JSON's words and numbers, more often right than wrong.
+    fn almost_json() -> impl Strategy<Value = String> {
+        let number = prop_oneof![
+            "-?(0|[1-9][0-9]{0,22})(\\.[0-9]{1,22})?([eE][+-]?[0-9]{1,3})?",
+            any::<f64>().prop_map(|f| f.to_string()),
+            any::<i64>().prop_map(|n| n.to_string()),
+            any::<u64>().prop_map(|n| n.to_string()),
+            // About as many digits as a double holds.
+            "[1-9][0-9]{6,8}\\.[0-9]{7,9}",
+            "[-+.0-9eE]{1,6}",
+        ];
+        let string = prop_oneof![
+            any::<String>().prop_map(|text| serde_json::Value::String(text).to_string()),
+            "\"([ a-z\u{e9}\u{1f600}]|\\\\[\"\\\\/bfnrtu]|\\\\u[0-9a-fA-F]{4}|\\\\ud[89ab][0-9a-f]{2}\\\\ud[c-f][0-9a-f]{2}){0,12}\"",
+            // One byte of any kind somewhere.
+            "\"[a-z]{0,20}[\\x00-\\x7f][a-z]{0,20}\"",
+        ];
+        let leaf = prop_oneof![
+            number,
+            string,
+            prop::sample::select(vec!["null", "true", "false", "nul", "True", "", "NaN"])
+                .prop_map(str::to_owned),
+        ];
+        let space = "[ \n\r\t]{0,2}";
+        let tree = (leaf, space).prop_map(|(leaf, space)| format!("{space}{leaf}{space}"));
+        tree.prop_recursive(9, 40, 5, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..5);
+            let name = prop_oneof![9 => Just("\"a\":"), 1 => Just("a:"), 1 => Just("\"a\" :")];
+            let fields = prop::collection::vec((name, inner), 0..5);
+            prop_oneof![
+                10 => list.clone().prop_map(|list| format!("[{}]", list.join(","))),
+                10 => fields.prop_map(|fields| {
+                    let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}{value}")).collect();
+                    format!("{{{}}}", fields.join(","))
+                }),
+                1 => list.prop_map(|list| format!("[{},]", list.join(","))),
+                1 => Just("[".to_owned()),
+                1 => Just("}".to_owned()),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn the_two_readers_of_json_accept_the_same_and_read_the_same(text in almost_json()) {
+            let (mut quick, mut slow) = (Document::new(), Document::new());
+            let quickly = read(&mut quick, &text, 8);
+            let slowly = any_json::read(&mut slow, &text, 8);
+            prop_assert_eq!(quickly.is_ok(), slowly.is_ok(), "{}: {:?}", text, slowly);
+            if quickly.is_ok() {
+                prop_assert_eq!(format!("{:?}", quick.root()), format!("{:?}", slow.root()));
+            }
         }
     }
 }
