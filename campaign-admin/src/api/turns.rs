@@ -1,21 +1,18 @@
 //! Turns of a campaign: pause, resume, archive, revert.
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use schemas::CampaignId;
 use serde::{Deserialize, Serialize};
-use service::auth::Principal;
 use service::http::problem::{BAD_REQUEST, NOT_FOUND};
-use service::http::{Problem, TraceContext, extract};
+use service::http::{Problem, extract};
 use utoipa::ToSchema;
 
 use super::campaigns::campaign_id;
 use super::document::CampaignDocument;
 use super::writing::{Asker, ChangeParameters, make};
-use super::{Api, past, preconditions, reason};
+use super::{Api, past, preconditions};
 use crate::changes::{Operation, Precondition, Turn};
 
 /// What a turn may say of itself. The body may be absent.
@@ -44,40 +41,31 @@ pub(super) struct RevertRequest {
 struct Asked {
     api: Api,
     id: CampaignId,
-    who: Principal,
-    trace: TraceContext,
+    asker: Asker,
     precondition: Precondition,
-    parameter: Option<String>,
-    headers: HeaderMap,
     body: Bytes,
 }
 
 /// Sends `POST /v1/campaigns/{id}:{verb}` to its verb.
 pub(super) async fn verb(
     State(api): State<Api>,
-    Extension(trace): Extension<TraceContext>,
-    who: Principal,
+    asker: Asker,
     extract::Path(path): extract::Path<String>,
-    extract::Query(parameters): extract::Query<ChangeParameters>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let (id, verb) = path.rsplit_once(':').ok_or_else(|| no_verb(&path))?;
-    let asked = Asked {
+    let request = Asked {
         id: campaign_id(id)?,
-        precondition: preconditions::of(&headers)?,
-        parameter: parameters.into_reason(),
+        precondition: preconditions::of(asker.headers())?,
         api,
-        who,
-        trace,
-        headers,
+        asker,
         body,
     };
     match verb {
-        "pause" => pause(asked).await,
-        "resume" => resume(asked).await,
-        "archive" => archive(asked).await,
-        "revert" => revert(asked).await,
+        "pause" => pause(request).await,
+        "resume" => resume(request).await,
+        "archive" => archive(request).await,
+        "revert" => revert(request).await,
         verb => Err(no_verb(verb)),
     }
 }
@@ -160,7 +148,7 @@ async fn archive(asked: Asked) -> Result<Response, Problem> {
 async fn revert(asked: Asked) -> Result<Response, Problem> {
     let request: RevertRequest = read(&asked.body)?;
     let found = past::of_version(&asked.api, &asked.id, request.version).await?;
-    let said = asked.reason(request.reason.as_deref())?;
+    let said = asked.asker.reason(request.reason.as_deref())?;
     let reason = said.or_else(|| Some(format!("revert to version {}", request.version).into()));
     let operation = Operation::Put(Box::new(found.campaign));
     asked.make(operation, reason).await
@@ -173,14 +161,8 @@ impl Asked {
         } else {
             read(&self.body)?
         };
-        let reason = self.reason(request.reason.as_deref())?;
+        let reason = self.asker.reason(request.reason.as_deref())?;
         self.make(Operation::Turn(turn), reason).await
-    }
-
-    /// The reason of the body, or of the parameter or the header.
-    fn reason(&self, body: Option<&str>) -> Result<Option<Box<str>>, Problem> {
-        let said = body.or(self.parameter.as_deref());
-        reason::of(said, &self.headers)
     }
 
     async fn make(
@@ -188,12 +170,7 @@ impl Asked {
         operation: Operation,
         reason: Option<Box<str>>,
     ) -> Result<Response, Problem> {
-        let asker = Asker {
-            who: self.who,
-            trace: self.trace,
-            reason,
-        };
-        let change = asker.change(self.id, operation, self.precondition);
+        let change = (self.asker).change(self.id, operation, self.precondition, reason);
         make(&self.api, change).await
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{ETAG, LOCATION, WARNING};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -33,18 +34,28 @@ pub(super) struct ChangeParameters {
     reason: Option<String>,
 }
 
-impl ChangeParameters {
-    /// The reason, if one was given.
-    pub(super) fn into_reason(self) -> Option<String> {
-        self.reason
-    }
+/// Who asks for a change, in which trace, and what they say of it beside the campaign.
+pub(super) struct Asker {
+    who: Principal,
+    trace: TraceContext,
+    parameters: ChangeParameters,
+    headers: HeaderMap,
 }
 
-/// Who asks for a change, and in which trace.
-pub(super) struct Asker {
-    pub(super) who: Principal,
-    pub(super) trace: TraceContext,
-    pub(super) reason: Option<Box<str>>,
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let trace = Extension::<TraceContext>::from_request_parts(parts, state).await;
+        let who = Principal::from_request_parts(parts, state).await;
+        let parameters = extract::Query::from_request_parts(parts, state).await;
+        Ok(Self {
+            trace: trace.map_err(IntoResponse::into_response)?.0,
+            who: who.map_err(IntoResponse::into_response)?,
+            parameters: parameters.map_err(IntoResponse::into_response)?.0,
+            headers: parts.headers.clone(),
+        })
+    }
 }
 
 /// Create a campaign
@@ -63,19 +74,14 @@ pub(super) struct Asker {
 )]
 pub(super) async fn create(
     State(api): State<Api>,
-    Extension(trace): Extension<TraceContext>,
-    who: Principal,
-    extract::Query(parameters): extract::Query<ChangeParameters>,
-    headers: HeaderMap,
+    asker: Asker,
     extract::Json(document): extract::Json<Value>,
 ) -> Result<Response, Problem> {
-    let reason = reason::of(parameters.reason.as_deref(), &headers)?;
+    let reason = asker.reason(None)?;
     let campaign = read(&document)?;
-    let change = Asker { who, trace, reason }.change(
-        campaign.id.clone(),
-        Operation::Put(Box::new(campaign)),
-        Precondition::Absent,
-    );
+    let id = campaign.id.clone();
+    let operation = Operation::Put(Box::new(campaign));
+    let change = asker.change(id, operation, Precondition::Absent, reason);
     make(&api, change).await
 }
 
@@ -101,16 +107,13 @@ pub(super) async fn create(
 )]
 pub(super) async fn replace(
     State(api): State<Api>,
-    Extension(trace): Extension<TraceContext>,
-    who: Principal,
+    asker: Asker,
     extract::Path(id): extract::Path<String>,
-    extract::Query(parameters): extract::Query<ChangeParameters>,
-    headers: HeaderMap,
     extract::Json(mut document): extract::Json<Value>,
 ) -> Result<Response, Problem> {
     let id = campaign_id(&id)?;
-    let precondition = preconditions::required(&headers)?;
-    let reason = reason::of(parameters.reason.as_deref(), &headers)?;
+    let precondition = preconditions::required(asker.headers())?;
+    let reason = asker.reason(None)?;
     if let Some(fields) = document.as_object_mut() {
         fields.entry("id").or_insert_with(|| id.as_str().into());
     }
@@ -122,9 +125,8 @@ pub(super) async fn replace(
             detail,
         }]));
     }
-    let asker = Asker { who, trace, reason };
-    let change = asker.change(id, Operation::Put(Box::new(campaign)), precondition);
-    make(&api, change).await
+    let operation = Operation::Put(Box::new(campaign));
+    make(&api, asker.change(id, operation, precondition, reason)).await
 }
 
 /// Change some fields of a campaign
@@ -148,22 +150,15 @@ pub(super) async fn replace(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
-    Extension(trace): Extension<TraceContext>,
-    who: Principal,
+    asker: Asker,
     extract::Path(id): extract::Path<String>,
-    extract::Query(parameters): extract::Query<ChangeParameters>,
-    headers: HeaderMap,
     extract::Json(patch): extract::Json<Value>,
 ) -> Result<Response, Problem> {
     let id = campaign_id(&id)?;
-    let precondition = preconditions::required(&headers)?;
-    let reason = reason::of(parameters.reason.as_deref(), &headers)?;
-    let asker = Asker { who, trace, reason };
-    make(
-        &api,
-        asker.change(id, Operation::Merge(patch), precondition),
-    )
-    .await
+    let precondition = preconditions::required(asker.headers())?;
+    let reason = asker.reason(None)?;
+    let operation = Operation::Merge(patch);
+    make(&api, asker.change(id, operation, precondition, reason)).await
 }
 
 /// Delete a campaign
@@ -183,33 +178,41 @@ pub(super) async fn patch(
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
-    Extension(trace): Extension<TraceContext>,
-    who: Principal,
+    asker: Asker,
     extract::Path(id): extract::Path<String>,
-    extract::Query(parameters): extract::Query<ChangeParameters>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = campaign_id(&id)?;
-    let precondition = preconditions::required(&headers)?;
-    let reason = reason::of(parameters.reason.as_deref(), &headers)?;
-    let asker = Asker { who, trace, reason };
-    make(&api, asker.change(id, Operation::Delete, precondition)).await
+    let precondition = preconditions::required(asker.headers())?;
+    let reason = asker.reason(None)?;
+    let change = asker.change(id, Operation::Delete, precondition, reason);
+    make(&api, change).await
 }
 
 impl Asker {
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Why they ask: of what the body, the parameter and the header say, the first that is said.
+    pub(super) fn reason(&self, body: Option<&str>) -> Result<Option<Box<str>>, Problem> {
+        let said = body.or(self.parameters.reason.as_deref());
+        reason::of(said, &self.headers)
+    }
+
     /// The change that they ask for.
     pub(super) fn change(
         self,
         campaign: CampaignId,
         operation: Operation,
         precondition: Precondition,
+        reason: Option<Box<str>>,
     ) -> Change {
         Change {
             campaign,
             operation,
             precondition,
             actor: self.who.name().into(),
-            reason: self.reason,
+            reason,
             traceparent: Some(self.trace.to_string()),
         }
     }
