@@ -7,7 +7,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use service::http::description::{Common, FaultDocument, ProblemDocument};
+use service::http::description::{Common, FaultDocument, ProblemDocument, to_json};
 use utoipa::{OpenApi, ToSchema};
 
 /// What a customer did. Further fields are kept for the rules.
@@ -174,12 +174,8 @@ fn send_events() {}
 struct Api;
 
 /// The description as JSON, as it is served and kept.
-///
-/// # Panics
-/// Never: it has no part that JSON lacks.
 pub fn json() -> String {
-    let json = serde_json::to_string_pretty(&Api::openapi());
-    json.expect("a description has a JSON form") + "\n"
+    to_json(&Api::openapi())
 }
 
 /// `/openapi.json`.

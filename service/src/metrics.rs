@@ -130,13 +130,21 @@ fn register<M: Collector + Clone + 'static>(
     metric
 }
 
-/// From `VmRSS` in kibibytes, which unlike `statm` needs no page size.
+/// Bytes of memory that this process has now.
 fn resident_bytes() -> Option<i64> {
+    memory_bytes("VmRSS:")
+}
+
+/// The most memory that this process has had at once, in bytes, where the system tells (Linux).
+pub fn peak_memory_bytes() -> Option<i64> {
+    memory_bytes("VmHWM:")
+}
+
+/// A line of the system's status of this process, in kibibytes, which unlike `statm` needs no page size.
+fn memory_bytes(line: &str) -> Option<i64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let found = status.lines().find_map(|found| found.strip_prefix(line))?;
+    let kibibytes: i64 = found.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 

@@ -67,6 +67,22 @@ pub struct TopicSettings {
     pub dead_letters_topic: String,
 }
 
+impl Default for TopicSettings {
+    /// The names that topics have where nothing else is said.
+    fn default() -> Self {
+        use schemas::names::topic;
+        Self {
+            events_topic: topic::EVENTS.to_owned(),
+            campaigns_topic: topic::CAMPAIGNS.to_owned(),
+            campaign_changes_topic: topic::CAMPAIGN_CHANGES.to_owned(),
+            matches_topic: topic::MATCHES.to_owned(),
+            claims_topic: topic::CLAIMS.to_owned(),
+            customer_state_topic: topic::CUSTOMER_STATE.to_owned(),
+            dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
+        }
+    }
+}
+
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]

@@ -202,3 +202,27 @@ pub fn binary(name: &str) -> PathBuf {
         .expect("tests are in target/PROFILE/deps");
     profile.join(name)
 }
+
+/// Memory of a process in MiB: now, or at most so far.
+pub fn memory(pid: u32, which: Memory) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let name = match which {
+        Memory::Now => "VmRSS:",
+        Memory::Peak => "VmHWM:",
+    };
+    let kib: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
+        .and_then(|kib| kib.parse().ok())
+        .expect("a process has memory");
+    kib / 1024.0
+}
+
+/// Which memory.
+#[derive(Debug, Clone, Copy)]
+pub enum Memory {
+    /// As it is now.
+    Now,
+    /// The most so far.
+    Peak,
+}

@@ -56,7 +56,7 @@ const CHANNELS: [Channel; 5] = [
 ];
 
 fn document() -> Value {
-    let topics = topics();
+    let topics = TopicSettings::default();
     let specs = plan(&topics, 12, 3);
     let mut channels = Map::new();
     let mut operations = Map::new();
@@ -104,18 +104,6 @@ fn document() -> Value {
         "operations": operations,
         "components": {"messages": messages},
     })
-}
-
-fn topics() -> TopicSettings {
-    TopicSettings {
-        events_topic: topic::EVENTS.to_owned(),
-        campaigns_topic: topic::CAMPAIGNS.to_owned(),
-        campaign_changes_topic: topic::CAMPAIGN_CHANGES.to_owned(),
-        matches_topic: topic::MATCHES.to_owned(),
-        claims_topic: topic::CLAIMS.to_owned(),
-        customer_state_topic: topic::CUSTOMER_STATE.to_owned(),
-        dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
-    }
 }
 
 fn bindings(spec: &TopicSpec) -> Value {

@@ -1,7 +1,7 @@
 //! The API's description: `OpenAPI` 3.1, made of the handlers. A copy is kept in the repository, so that a
 //! change of the API is seen as one.
 
-use service::http::description::{Common, FaultDocument, ProblemDocument};
+use service::http::description::{Common, FaultDocument, ProblemDocument, to_json};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
@@ -38,12 +38,8 @@ pub fn description() -> Description {
 }
 
 /// The description as JSON, as it is served and kept.
-///
-/// # Panics
-/// Never: it has no part that JSON lacks.
 pub fn json() -> String {
-    let json = serde_json::to_string_pretty(&description());
-    json.expect("a description has a JSON form") + "\n"
+    to_json(&description())
 }
 
 #[cfg(test)]

@@ -74,6 +74,15 @@ impl Modify for Common {
     }
 }
 
+/// A description as JSON, as it is served and kept.
+///
+/// # Panics
+/// Never: it has no part that JSON lacks.
+pub fn to_json(description: &OpenApi) -> String {
+    let json = serde_json::to_string_pretty(description);
+    json.expect("a description has a JSON form") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -109,18 +109,6 @@ fn client(address: SocketAddr) -> Client {
     Client::new(&settings(&[address])).unwrap()
 }
 
-fn topics() -> TopicSettings {
-    TopicSettings {
-        events_topic: topic::EVENTS.to_owned(),
-        campaigns_topic: topic::CAMPAIGNS.to_owned(),
-        campaign_changes_topic: topic::CAMPAIGN_CHANGES.to_owned(),
-        matches_topic: topic::MATCHES.to_owned(),
-        claims_topic: topic::CLAIMS.to_owned(),
-        customer_state_topic: topic::CUSTOMER_STATE.to_owned(),
-        dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
-    }
-}
-
 /// An address where nobody listens.
 async fn nowhere() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -370,7 +358,7 @@ async fn schemas_that_may_not_follow_are_refused_and_nothing_is_written() {
         let path = format!("/subjects/matches-value/versions/1{query}");
         fake.say("GET", &path, &[(200, body.to_string())]);
     }
-    let error = plan(&client, &topics()).await.unwrap_err();
+    let error = plan(&client, &TopicSettings::default()).await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, RegisterError::Incompatible(_)), "{text}");
     assert!(
@@ -390,7 +378,7 @@ async fn schemas_that_may_not_follow_are_refused_and_nothing_is_written() {
 async fn what_the_registry_refuses_is_said_in_its_words() {
     let fake = Fake::default();
     let client = client(fake.serve().await);
-    let steps = plan(&client, &topics()).await.unwrap();
+    let steps = plan(&client, &TopicSettings::default()).await.unwrap();
     assert_eq!(steps.len(), CONTRACTS.len());
     assert!(steps.iter().all(|step| !step.is_done()));
     assert_eq!(

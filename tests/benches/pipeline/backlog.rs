@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tests::process::Process;
+use tests::process::{self, Memory, Process};
 use tests::servers::Server;
 
 use crate::figures::{median, spread};
 use crate::stage::{Stage, campaigns, one_in_eleven};
 use crate::upstream::{Backlog, Events, events};
-use crate::usage::{self, Memory};
+use crate::usage;
 use crate::{Request, Variant, relay};
 
 const PARTITIONS: i32 = 4;
@@ -156,7 +156,7 @@ pub(crate) fn drain(stage: &Stage, variant: &Variant, workers: u32, events: &Eve
         let (now, done) = (Instant::now(), Stage::committed(&matcher));
         #[expect(clippy::cast_precision_loss, reason = "ten at most")]
         if done >= all * memory.len() as f64 / 10.0 {
-            memory.push(usage::memory(pid, Memory::Now));
+            memory.push(process::memory(pid, Memory::Now));
         }
         if done > 0.0 {
             let (begun, before) = *first.get_or_insert((now, done));
@@ -182,7 +182,7 @@ pub(crate) fn drain(stage: &Stage, variant: &Variant, workers: u32, events: &Eve
         committing: metric("matcher_transaction_duration_seconds_sum"),
         broker: usage::cpu(stage.broker).saturating_sub(broker),
         threads,
-        peak: usage::memory(pid, Memory::Peak),
+        peak: process::memory(pid, Memory::Peak),
         memory,
     }
 }

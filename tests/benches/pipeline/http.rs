@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use service::auth::{Scope, Scopes, make_key};
 use tempfile::TempDir;
 use tests::http::{Connection, request};
-use tests::process::{Process, binary};
+use tests::process::{Memory, Process, binary, memory};
 use tests::servers::Server;
 use tests::topics::Kafka;
 
 use crate::figures::{median, percentile, spread};
 use crate::upstream::{Events, events};
-use crate::usage::{self, Memory};
+use crate::usage;
 use crate::{Request, Variant};
 
 const PARTITIONS: i32 = 4;
@@ -114,7 +114,7 @@ fn table(variants: &[Variant], doors: &[Door], all: &[Vec<Run>], batch: u32) {
             median(&of(&|run| percentile(&run.latencies, 0.99))),
             median(&of(&|run| run.service / batch)),
             median(&of(&|run| run.broker / batch)),
-            usage::memory(door.pid, Memory::Peak),
+            memory(door.pid, Memory::Peak),
         );
     }
 }

@@ -1,11 +1,11 @@
 //! The matcher's memory: at rest, and while backlogs of small and large events are drained.
 
+use tests::process::{Memory, memory};
 use tests::servers::Server;
 
 use crate::backlog::drain;
 use crate::stage::{Stage, campaigns, everything, one_in_eleven};
 use crate::upstream::{Events, events};
-use crate::usage::{self, Memory};
 use crate::{Request, Variant};
 
 /// Reads `workers`, `partitions`, `megabytes` of each backlog.
@@ -41,7 +41,7 @@ pub(crate) fn measure(broker: &Server, request: &Request) {
 
 fn row(stage: &Stage, variant: &Variant, workers: u32, name: &str, events: &Events) {
     let matcher = stage.matcher(variant, workers);
-    let at_rest = usage::memory(matcher.pid(), Memory::Now);
+    let at_rest = memory(matcher.pid(), Memory::Now);
     drop(matcher);
     let drain = drain(stage, variant, workers, events);
     let tenths: Vec<String> = drain.memory.iter().map(|mib| format!("{mib:.0}")).collect();

@@ -58,25 +58,3 @@ pub(crate) fn cpu_by_thread(pid: u32) -> BTreeMap<String, Duration> {
     }
     threads
 }
-
-/// Memory of a process in MiB: now, or at most so far.
-pub(crate) fn memory(pid: u32, which: Memory) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let name = match which {
-        Memory::Now => "VmRSS:",
-        Memory::Peak => "VmHWM:",
-    };
-    let kib: f64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
-        .and_then(|kib| kib.parse().ok())
-        .expect("a process has memory");
-    kib / 1024.0
-}
-
-/// Which memory.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Memory {
-    Now,
-    Peak,
-}

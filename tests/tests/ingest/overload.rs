@@ -5,19 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::http::Connection;
-use tests::process::Process;
+use tests::process::{Memory, memory};
 use tests::servers::Server;
 use tests::wait;
 
 use super::{Door, ask, purchase};
-
-/// The most memory that a process has used so far, in MiB.
-fn peak_mib(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.unwrap().trim().trim_end_matches(" kB");
-    kib.parse::<u64>().unwrap() / 1024
-}
 
 /// A broker that stands still, 48 clients with a megabyte each, again and again: without bounds a
 /// hundred megabytes a second.
@@ -57,9 +49,9 @@ fn at_overload_requests_are_refused_and_memory_stays_bounded() {
         });
         stopped.store(true, Ordering::Relaxed);
     });
-    let peak = peak_mib(&ingest);
-    println!("{refused:?} requests refused, {peak} MiB at most");
-    assert!(peak < 160, "{peak} MiB");
+    let peak = memory(ingest.pid(), Memory::Peak);
+    println!("{refused:?} requests refused, {peak:.0} MiB at most");
+    assert!(peak < 160.0, "{peak} MiB");
     let health = ingest.get("/healthz").unwrap();
     assert!(health.starts_with("HTTP/1.1 200"));
 

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::Args;
 use rules::RuleSet;
 use serde_json::json;
+use service::metrics::peak_memory_bytes;
 
 use self::evaluate::Totals;
 use super::exit::{Exit, Failure};
@@ -129,14 +130,4 @@ impl Backtest {
         }
         Ok(())
     }
-}
-
-/// The most memory that this program has had at once, where the system tells (Linux).
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024)
 }
