@@ -1,12 +1,13 @@
 //! The campaigns' API as its clients see it.
 
+mod request;
+mod settings;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, ETAG, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use rules::CampaignProblem;
 use schemas::CampaignId;
@@ -14,45 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use service::settings::Secret;
 
+pub(crate) use self::request::Request;
+pub(crate) use self::settings::ServerSettings;
 use super::exit::{Exit, Failure};
-
-/// Where the server is, and as whom it is spoken to.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Server")]
-pub(crate) struct ServerSettings {
-    /// Address of campaign-admin
-    #[arg(
-        long,
-        env = "CAMPAIGNCTL_SERVER",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL",
-        global = true
-    )]
-    pub(crate) server: String,
-
-    /// Address of ingest
-    #[arg(
-        long,
-        env = "CAMPAIGNCTL_INGEST",
-        default_value = "http://127.0.0.1:8081",
-        value_name = "URL",
-        global = true
-    )]
-    pub(crate) ingest: String,
-
-    /// API key (cm_…) or bearer token; better given by the environment or a file than by a flag
-    #[arg(long, env = "CAMPAIGNCTL_TOKEN", hide_env_values = true, global = true)]
-    token: Option<Secret>,
-
-    /// File with the API key or token
-    #[arg(
-        long,
-        env = "CAMPAIGNCTL_TOKEN_FILE",
-        value_name = "FILE",
-        global = true
-    )]
-    token_file: Option<PathBuf>,
-}
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -154,54 +119,6 @@ impl Answer {
             document: self.json()?,
             tag,
         })
-    }
-}
-
-impl ServerSettings {
-    /// A client of campaign-admin.
-    pub(crate) fn api(&self, context: Option<&str>) -> anyhow::Result<Api> {
-        self.client(&self.server, "--server", context)
-    }
-
-    /// A client of ingest.
-    pub(crate) fn ingest(&self, context: Option<&str>) -> anyhow::Result<Api> {
-        self.client(&self.ingest, "--ingest", context)
-    }
-
-    fn client(
-        &self,
-        address: &str,
-        flag: &'static str,
-        context: Option<&str>,
-    ) -> anyhow::Result<Api> {
-        let base = Url::parse(address)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.with_context(|| {
-            format!("{address:?} is no address; write {flag} as https://campaigns.example.com")
-        });
-        Ok(Api {
-            http: service::http::client::client(TIMEOUT)?,
-            base: base.map_err(Failure::usage)?,
-            flag,
-            token: self.secret()?,
-            context: context.map(str::to_owned),
-        })
-    }
-
-    fn secret(&self) -> anyhow::Result<Option<Secret>> {
-        let Some(file) = &self.token_file else {
-            return Ok(self.token.clone());
-        };
-        let home = std::env::var_os("HOME");
-        let path = match (file.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
-            _ => file.clone(),
-        };
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("the token file {} cannot be read", path.display()))
-            .map_err(Failure::usage)?;
-        Ok(text.trim().parse().ok())
     }
 }
 
@@ -471,66 +388,4 @@ fn path(id: &str, further: &str) -> anyhow::Result<String> {
         )));
     }
     Ok(format!("/v1/campaigns/{id}{further}"))
-}
-
-/// A request that is being filled in.
-pub(crate) struct Request(reqwest::Request);
-
-impl Request {
-    /// With a parameter.
-    #[must_use]
-    pub(crate) fn query(mut self, name: &str, value: impl std::fmt::Display) -> Self {
-        let url = self.0.url_mut();
-        url.query_pairs_mut().append_pair(name, &value.to_string());
-        self
-    }
-
-    /// With a body of JSON.
-    #[must_use]
-    pub(crate) fn body(self, body: &Json) -> Self {
-        self.bytes("application/json", body.to_string().into_bytes())
-    }
-
-    /// With a body of that kind.
-    #[must_use]
-    pub(crate) fn bytes(mut self, kind: &'static str, body: Vec<u8>) -> Self {
-        let kind = reqwest::header::HeaderValue::from_static(kind);
-        self.0.headers_mut().insert(CONTENT_TYPE, kind);
-        *self.0.body_mut() = Some(body.into());
-        self
-    }
-
-    /// With a header of that name.
-    ///
-    /// # Errors
-    /// The name or the value can be none of a header.
-    pub(crate) fn header(mut self, name: &str, value: &str) -> anyhow::Result<Self> {
-        let name: reqwest::header::HeaderName = name
-            .parse()
-            .with_context(|| format!("{name:?} is no name of a header"))?;
-        let value = value
-            .parse()
-            .with_context(|| format!("{value:?} can be no value of a header"))?;
-        self.0.headers_mut().insert(name, value);
-        Ok(self)
-    }
-
-    fn condition(mut self, condition: If<'_>) -> Self {
-        let (name, value) = match condition {
-            If::Tag(tag) => (IF_MATCH, tag),
-            If::Absent => (IF_NONE_MATCH, "*"),
-        };
-        // A tag comes from a header, so it can be one.
-        if let Ok(value) = value.parse() {
-            self.0.headers_mut().insert(name, value);
-        }
-        self
-    }
-
-    fn reason(self, reason: Option<&str>) -> Self {
-        match reason {
-            Some(reason) => self.query("reason", reason),
-            None => self,
-        }
-    }
 }
