@@ -18,7 +18,7 @@ pub(crate) struct Checker<'s> {
 /// An event that keeps the contract.
 #[derive(Debug)]
 pub(crate) struct Checked<'a> {
-    /// The bytes to be written: those that came, unless an id was added.
+    /// Its JSON: the bytes that came, unless an id was added.
     pub(crate) value: Cow<'a, [u8]>,
     /// What was read of them.
     pub(crate) event: Event<'a>,

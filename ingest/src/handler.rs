@@ -1,6 +1,6 @@
 //! `POST /v1/events`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Extension;
@@ -9,10 +9,10 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use rdkafka::message::{Header, OwnedHeaders};
-use schemas::Limits;
 use schemas::names::header;
+use schemas::{Encoding, Limits};
 use service::auth::{Auth, Principal, Scope};
-use service::http::problem::{BAD_REQUEST, UNAUTHENTICATED};
+use service::http::problem::{BAD_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
 use service::http::trace::correlation_id;
 use service::http::{Problem, TraceContext};
 
@@ -44,6 +44,8 @@ pub(crate) struct Door {
     pub(crate) schemas: EventSchemas,
     pub(crate) budget: Budget,
     pub(crate) outage: Arc<Outage>,
+    /// How events are written, once it is known.
+    pub(crate) encoding: OnceLock<Encoding>,
     pub(crate) producer: Producer,
     pub(crate) metrics: IngestMetrics,
 }
@@ -77,6 +79,7 @@ pub(crate) async fn post_events(
 struct Received {
     who: Principal,
     admission: Admission,
+    encoding: Encoding,
     form: Form,
     content: Content,
 }
@@ -91,9 +94,18 @@ impl Door {
         Ok(Received {
             who,
             admission: self.outage.admit()?,
+            encoding: self.encoding()?,
             form: Form::of(headers)?,
             content: body::read(headers, body, self.body_limits, &self.budget).await?,
         })
+    }
+
+    fn encoding(&self) -> Result<Encoding, Problem> {
+        // Nobody is let in before.
+        self.encoding
+            .get()
+            .copied()
+            .ok_or_else(|| Problem::new(&UNAVAILABLE, "it is not known yet how events are written"))
     }
 
     async fn take(
@@ -110,6 +122,7 @@ impl Door {
         hold.grow_to(bytes.len() + items.all().len() * ITEM_BYTES)?;
         let sending = Sending {
             door: self,
+            encoding: received.encoding,
             form,
             headers,
             trace,
@@ -169,6 +182,7 @@ fn split(form: Form, body: &[u8], max: usize) -> Result<Items<'_>, Problem> {
 /// A request whose events are being sent.
 struct Sending<'r> {
     door: &'r Door,
+    encoding: Encoding,
     form: Form,
     headers: &'r HeaderMap,
     trace: TraceContext,
@@ -244,8 +258,13 @@ impl Sending<'_> {
             Ok(good) => {
                 let ticket = self.pending.ticket(outcomes.next());
                 let event = good.event;
-                let producer = &self.door.producer;
-                producer.send(event.customer_id, &good.value, headers, ticket);
+                let Door {
+                    producer,
+                    event_limits,
+                    ..
+                } = self.door;
+                let value = (self.encoding).event_of_json(&good.value, &event, *event_limits);
+                producer.send(event.customer_id, &value, headers, ticket);
                 outcomes.sent(event.event_id, event.event_type);
             }
             Err(refusal) => outcomes.refused(&refusal, names),

@@ -1,5 +1,5 @@
-//! Events in over HTTP: each is checked, written to the topic of the events, and acknowledged when
-//! the broker has it on all replicas in sync.
+//! Events in over HTTP: each is checked, written to the topic of the events, as Avro with a schema registry, and
+//! acknowledged when the broker has it on all replicas in sync.
 //!
 //! The files in the order in which an event passes them: [`settings`] says what is let in, `form` what
 //! a body holds, `body` reads it within bounds, `cloud_events` turns CloudEvents into ours, `check`

@@ -1,12 +1,14 @@
 //! `ingest`: events in over HTTP.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use ingest::{Ingest, IngestSettings, Settings};
 use service::auth::AuthSettings;
 use service::http::Router;
 use service::program::{self, Effective, ProgramSettings, Running};
+use service::registry::{Documents, RegistrySettings};
 use service::settings::{ApiSettings, KafkaSettings, TopicSettings};
 
 /// Takes events over HTTP and acknowledges them when the broker has them
@@ -17,6 +19,8 @@ struct Arguments {
     kafka: KafkaSettings,
     #[command(flatten)]
     topics: TopicSettings,
+    #[command(flatten)]
+    registry: RegistrySettings,
     #[command(flatten)]
     ingest: IngestSettings,
     #[command(flatten)]
@@ -34,6 +38,12 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitCode> {
     effective.log();
     let running = Running::begin("ingest", &arguments.program, Router::new()).await?;
+    let documents = Documents::new(
+        &arguments.registry,
+        Arc::default(),
+        &running.metrics,
+        tokio::runtime::Handle::current(),
+    )?;
     let settings = Settings {
         ingest: arguments.ingest,
         kafka: arguments.kafka,
@@ -43,6 +53,7 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
     };
     let ingest = Ingest::start(
         &settings,
+        documents,
         &running.health,
         &running.metrics,
         &running.shutdown,

@@ -1,15 +1,17 @@
 //! Starts ingest within a process.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::post;
+use schemas::names::topic;
 use service::auth::Auth;
 use service::http::problem::COMMON;
 use service::http::{Api, ServerLimits, listen, serve_api};
+use service::registry::Documents;
 use service::retry::Backoff;
 use service::{Component, Health, Metrics, Shutdown};
 use tokio::net::TcpListener;
@@ -33,7 +35,7 @@ pub struct Ingest {
     listener: TcpListener,
     routes: Router,
     limits: ServerLimits,
-    component: Component,
+    start: Start,
     shutdown: Shutdown,
 }
 
@@ -44,11 +46,17 @@ impl Ingest {
     /// A setting cannot be used: a broken schema, no keys, an address that is taken.
     pub async fn start(
         settings: &Settings,
+        documents: Documents,
         health: &Health,
         metrics: &Metrics,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
-        let component = health.component("ingest");
+        let start = Start {
+            documents,
+            topic: settings.topics.events_topic.clone(),
+            schemas: health.component("schemas"),
+            component: health.component("ingest"),
+        };
         let schemas = match &settings.ingest.event_schemas_dir {
             Some(folder) => EventSchemas::read(folder)?,
             None => EventSchemas::default(),
@@ -75,6 +83,7 @@ impl Ingest {
             schemas,
             budget: Budget::new(settings.ingest.max_buffered_bytes),
             outage,
+            encoding: OnceLock::new(),
             producer: producer(settings, deliveries)?,
             metrics: ingest_metrics,
         });
@@ -90,7 +99,7 @@ impl Ingest {
             listener,
             routes: api.wrap(routes, COMMON),
             limits: ServerLimits::from(&settings.api),
-            component,
+            start,
             shutdown: shutdown.clone(),
         })
     }
@@ -101,11 +110,11 @@ impl Ingest {
     }
 
     /// Serves until shutdown, and then until every request that has begun is answered and every event
-    /// acknowledged. Ready once the topic is there.
+    /// acknowledged. Ready once it is known how events are written, and the topic is there.
     pub async fn run(self) {
         let shutdown = self.shutdown.clone();
         let server = serve_api(self.listener, self.routes, self.limits, shutdown.clone());
-        let watch = watch(Arc::clone(&self.door), self.component, shutdown);
+        let watch = self.start.watch(Arc::clone(&self.door), shutdown);
         tokio::join!(server, watch);
         let door = self.door;
         // Requests are answered when their events are; what is left was given up by its client.
@@ -126,8 +135,29 @@ fn producer(settings: &Settings, deliveries: Deliveries) -> anyhow::Result<Produ
     Producer::new(&config, topic, deliveries).context("the producer cannot be made")
 }
 
-/// Lets requests in once the topic is there; says so, and says when the end has come.
-async fn watch(door: Arc<Door>, component: Component, shutdown: Shutdown) {
+/// What is waited for before requests are let in.
+struct Start {
+    documents: Documents,
+    topic: String,
+    /// Ready once it is known how events are written.
+    schemas: Component,
+    component: Component,
+}
+
+impl Start {
+    /// Lets requests in once all is there; says so, and says when the end has come.
+    async fn watch(self, door: Arc<Door>, shutdown: Shutdown) {
+        let topics = [(topic::EVENTS, &*self.topic)];
+        let asked = (self.documents).encodings(topics, &self.schemas, &shutdown);
+        let Some([encoding]) = asked.await else {
+            return;
+        };
+        door.encoding.get_or_init(|| encoding);
+        watch_topic(door, self.component, shutdown).await;
+    }
+}
+
+async fn watch_topic(door: Arc<Door>, component: Component, shutdown: Shutdown) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let looking = Arc::clone(&door);

@@ -1,13 +1,15 @@
 //! How documents are written: the one place that knows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
 
 use crate::avro::EventValue;
-use crate::avro::wire::push_prefix;
+use crate::avro::event_text::EventText;
+use crate::avro::wire::{PREFIX_BYTES, push_prefix};
 use crate::avro::write::Out;
-use crate::{Campaign, CampaignChange, Match, Reward};
+use crate::{Campaign, CampaignChange, Event, Limits, Match, Reward};
 
 /// How documents of one topic are written. Read they are in any form, by [`crate::Reader`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +35,43 @@ impl Encoding {
                 Out(out).event(event);
             }
         }
+    }
+
+    /// The form of an event that came as JSON and was read from it. As Avro it has the texts of its payload
+    /// and of its further fields as they are; its time is then UTC, with microseconds.
+    ///
+    /// An event that would exceed `limits` as Avro, and did not as JSON, stays JSON, which readers take
+    /// as well: it has thousands of fields of thousands of bytes.
+    pub fn event_of_json<'a>(
+        self,
+        json: &'a [u8],
+        event: &Event<'_>,
+        limits: Limits,
+    ) -> Cow<'a, [u8]> {
+        let Self::Avro { schema } = self else {
+            return Cow::Borrowed(json);
+        };
+        // There is no text that was read as an event and is no JSON.
+        let Some(text) = EventText::of(json) else {
+            return Cow::Borrowed(json);
+        };
+        let further: Vec<_> = (text.further.iter())
+            .map(|(name, value)| (&**name, *value))
+            .collect();
+        let mut out = Vec::with_capacity(json.len() + PREFIX_BYTES);
+        push_prefix(&mut out, schema);
+        Out(&mut out).event(&EventValue {
+            event_id: event.event_id,
+            customer_id: event.customer_id,
+            event_type: event.event_type,
+            occurred_at: event.occurred_at,
+            payload: text.payload.unwrap_or("{}"),
+            further: &further,
+        });
+        if out.len() - PREFIX_BYTES > limits.max_bytes as usize {
+            return Cow::Borrowed(json);
+        }
+        Cow::Owned(out)
     }
 
     /// Writes a campaign behind what is in `out`.

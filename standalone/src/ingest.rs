@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ingest::{Ingest, IngestSettings, Settings};
 use service::program::Running;
+use service::registry::Documents;
 use service::settings::{ApiSettings, KafkaSettings};
 use tokio::task::JoinHandle;
 
@@ -24,6 +25,7 @@ pub async fn serve(
     arguments: &Arguments,
     kafka: &KafkaSettings,
     running: &Running,
+    documents: &Documents,
 ) -> anyhow::Result<Served> {
     let settings = Settings {
         ingest: IngestSettings {
@@ -41,7 +43,14 @@ pub async fn serve(
         auth: api::OPEN,
     };
     let (health, metrics) = (&running.health, &running.metrics);
-    let ingest = Ingest::start(&settings, health, metrics, &running.shutdown).await?;
+    let ingest = Ingest::start(
+        &settings,
+        documents.clone(),
+        health,
+        metrics,
+        &running.shutdown,
+    )
+    .await?;
     let address = ingest.address();
     Ok(Served {
         task: tokio::spawn(ingest.run()),

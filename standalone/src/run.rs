@@ -67,7 +67,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
 
     let api = api::serve(&arguments, &kafka, &place, &running, &documents).await?;
-    let ingest = ingest::serve(&arguments, &kafka, &running).await?;
+    let ingest = ingest::serve(&arguments, &kafka, &running, &documents).await?;
     let places = Places {
         web: running.address(),
         api: api.address,

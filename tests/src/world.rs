@@ -222,6 +222,18 @@ impl World {
         }
     }
 
+    /// The next events, which somebody else is about to write.
+    pub fn expect_events(&self, events: u64) -> Vec<serde_json::Value> {
+        let next = |_| {
+            let number = self.next_event.fetch_add(1, Ordering::Relaxed);
+            let event = Shopping::nth(&self.name, number);
+            let document = event.document();
+            self.ledger().produced(event);
+            document
+        };
+        (0..events).map(next).collect()
+    }
+
     /// Produces the next event in Avro, to that partition, with a schema that has the fields of ours. The
     /// registry must be there, or have been asked for it before.
     pub fn produce_with(&self, schema: u32, partition: i32) {

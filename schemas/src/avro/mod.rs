@@ -12,6 +12,7 @@ pub(crate) mod wire;
 mod decode;
 mod event_plan;
 
+pub(crate) mod event_text;
 pub(crate) mod read;
 pub(crate) mod write;
 

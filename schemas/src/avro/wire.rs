@@ -77,6 +77,9 @@ fn take_id(bytes: &[u8]) -> Option<(SchemaId, &[u8])> {
     }
 }
 
+/// What [`push_prefix`] adds.
+pub(crate) const PREFIX_BYTES: usize = 5;
+
 /// Begins a value written with that schema.
 pub(crate) fn push_prefix(out: &mut Vec<u8>, id: u32) {
     out.push(ID);

@@ -48,11 +48,11 @@ impl SchemaSource for Schemas {
     }
 }
 
-fn reader(schema: &str) -> Reader {
+pub(crate) fn reader(schema: &str) -> Reader {
     Reader::new(Schemas::with(schema), Arc::new(EventMapping::default()))
 }
 
-const WRITTEN: Encoding = Encoding::Avro { schema: 7 };
+pub(crate) const WRITTEN: Encoding = Encoding::Avro { schema: 7 };
 
 fn contract(topic: &str) -> Contract {
     *CONTRACTS

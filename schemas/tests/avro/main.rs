@@ -5,6 +5,7 @@ mod decode;
 mod documents;
 mod events;
 mod hostile;
+mod json_events;
 
 use apache_avro::Schema;
 use apache_avro::types::Value as Avro;

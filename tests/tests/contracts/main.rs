@@ -1,6 +1,7 @@
 //! Documents in Avro with a schema registry: real Kafka, Cassandra and registry, the real programs, and
 //! apache-avro on the other side.
 
+mod ingest;
 mod mixed;
 mod outage;
 mod poison;
