@@ -67,6 +67,17 @@ impl<'a> Encoded<'a> {
             schema_header: None,
         }
     }
+
+    /// The schema that the value says it was written with; none for plain JSON, and for what nobody knows.
+    ///
+    /// # Errors
+    /// It begins to name a schema and does not.
+    pub fn schema(&self) -> Result<Option<SchemaId>, AvroError> {
+        match frame(self.value, self.schema_header)? {
+            Framed::Plain(_) => Ok(None),
+            Framed::Schema { id, .. } => Ok(Some(id)),
+        }
+    }
 }
 
 /// Why nothing was read.

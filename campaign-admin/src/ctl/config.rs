@@ -8,7 +8,7 @@ use service::settings::effective;
 
 use super::context::{Contexts, HEADINGS, make_current};
 use super::exit::{Exit, Failure};
-use super::kafka::Cluster;
+use super::kafka::{Cluster, Schemas};
 use super::output::{Form, GOOD, Table, line, styled};
 use service::settings::ScyllaSettings;
 
@@ -38,6 +38,9 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct View {
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    schemas: Schemas,
 
     #[command(flatten)]
     database: ScyllaSettings,

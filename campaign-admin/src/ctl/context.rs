@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use super::documents::parse_yaml;
 
 /// Headings of the flags that a context may hold.
-pub(crate) const HEADINGS: [&str; 4] = ["Server", "Kafka", "Topics", "Database"];
+pub(crate) const HEADINGS: [&str; 5] = ["Server", "Kafka", "Topics", "Schema registry", "Database"];
 
 /// The file with the contexts.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -201,7 +201,12 @@ fn with_defaults(
 
 /// What to say of a file with secrets that others can read.
 pub(crate) fn warn_of_readers(file: &Path, settings: &Settings) -> Option<String> {
-    let secrets = ["token", "scylla-password", "kafka-config"];
+    let secrets = [
+        "token",
+        "scylla-password",
+        "schema-registry-password",
+        "kafka-config",
+    ];
     let secret = secrets.iter().find(|name| settings.contains_key(**name))?;
     let mode = std::fs::metadata(file).ok()?.permissions().mode();
     (mode & 0o077 != 0).then(|| {

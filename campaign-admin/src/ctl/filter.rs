@@ -55,30 +55,32 @@ fn pattern(text: &str) -> Result<Where, String> {
 }
 
 impl Filter {
-    /// Whether the record is wanted. What is no JSON has no fields.
+    /// Whether it depends on what values say.
+    pub(crate) fn asks_values(&self) -> bool {
+        let fields = [
+            &self.customer,
+            &self.event,
+            &self.event_type,
+            &self.campaign,
+        ];
+        fields.iter().any(|field| field.is_some()) || self.pattern.is_some()
+    }
+
+    /// Whether the record is wanted. What is no JSON and was not read has no fields.
     pub(crate) fn admits(&self, record: &Record) -> bool {
         if let Some(reason) = &self.reason
             && record.header(header::ERROR_CODE) != Some(reason)
         {
             return false;
         }
-        let needs_document = [
-            &self.customer,
-            &self.event,
-            &self.event_type,
-            &self.campaign,
-        ]
-        .iter()
-        .any(|field| field.is_some())
-            || self.pattern.is_some();
-        if !needs_document {
+        if !self.asks_values() {
             return true;
         }
         let mut document = Document::new();
-        let value = record.value.as_deref().unwrap_or_default();
+        let value = record.json_text();
         // A document that cannot be read is null: it has no fields, and meets no pattern that asks
         // for one.
-        let is_read = document.read(value, Limits::default()).is_ok();
+        let is_read = document.read(&value, Limits::default()).is_ok();
         let root = document.root();
         let has = |name: &str, wanted: &Option<String>| {
             wanted.as_deref().is_none_or(|wanted| {
@@ -116,6 +118,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::ctl::kafka::Content;
 
     #[derive(Parser)]
     struct Arguments {
@@ -139,6 +142,7 @@ mod tests {
             key: Some(b"c-1".to_vec()),
             headers: vec![(header::ERROR_CODE.to_owned(), Some(b"not_json".to_vec()))],
             value: Some(value.as_bytes().to_vec()),
+            content: Content::Plain,
         }
     }
 

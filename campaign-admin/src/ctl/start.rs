@@ -277,6 +277,7 @@ mod tests {
             ("bootstrap-servers", "a:9092"),
             ("kafka-config", "security.protocol=ssl"),
             ("events-topic", "shop"),
+            ("schema-registry-url", "https://c.example"),
             ("scylla-nodes", "a,b"),
             ("scylla-keyspace", "shop"),
             ("matcher-group", "m"),

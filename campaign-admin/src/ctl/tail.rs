@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use rdkafka::message::BorrowedMessage;
 use schemas::DeadLetter;
 use serde_json::Value as Json;
 
 use super::exit::Exit;
 use super::filter::Filter;
-use super::kafka::{Cluster, Next, Reader, Record, Since, Start, interrupted};
+use super::kafka::{Cluster, Kind, Next, Reader, Record, Schemas, Since, Start, interrupted};
 use super::output::{BAD, DIM, Form, GOOD, NAME, styled};
 
 /// Arguments of `tail`.
@@ -42,6 +43,9 @@ pub(crate) struct Tail {
 
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    schemas: Schemas,
 }
 
 /// What there is to show.
@@ -58,11 +62,12 @@ enum What {
 impl Tail {
     pub(crate) fn run(&self, form: Form) -> anyhow::Result<Exit> {
         let topics = &self.cluster.topics;
-        let topic = match self.what {
-            What::Events => &topics.events_topic,
-            What::Matches => &topics.matches_topic,
-            What::DeadLetters => &topics.dead_letters_topic,
+        let (topic, kind) = match self.what {
+            What::Events => (&topics.events_topic, Kind::Events),
+            What::Matches => (&topics.matches_topic, Kind::Matches),
+            What::DeadLetters => (&topics.dead_letters_topic, Kind::Events),
         };
+        let mut values = self.schemas.values(kind)?;
         let start = match self.since {
             Some(since) => Start::Since(since.at(Timestamp::now())),
             None if self.from_beginning => Start::Beginning,
@@ -71,10 +76,11 @@ impl Tail {
         let interrupted = interrupted();
         let reader = Reader::open(&self.cluster, topic, start)?;
         let mut left = self.count.unwrap_or(u64::MAX);
-        let mut show = |record: Record| -> anyhow::Result<ControlFlow<()>> {
+        let mut show = |message: &BorrowedMessage<'_>| -> anyhow::Result<ControlFlow<()>> {
             if left == 0 {
                 return Ok(ControlFlow::Break(()));
             }
+            let record = values.read(message);
             if self.filter.admits(&record) {
                 form.print_next(&record.document(), || self.what.line(&record))?;
                 left -= 1;
@@ -86,12 +92,12 @@ impl Tail {
             })
         };
         if self.no_follow {
-            reader.each(&interrupted, |message| show(message.into()))?;
+            reader.each(&interrupted, show)?;
             return Ok(Exit::Done);
         }
         while !interrupted.load(Ordering::Relaxed) {
             if let Next::Record(message) = reader.next(Duration::from_millis(200))?
-                && show((&message).into())?.is_break()
+                && show(&message)?.is_break()
             {
                 break;
             }
@@ -127,12 +133,12 @@ impl What {
             ),
             Self::DeadLetters => format!("{} {place} {}", written_at(record), letter(record)),
             Self::Events | Self::Matches => {
-                let value = record.value.as_deref().unwrap_or_default();
-                format!(
-                    "{} {place} {}",
-                    written_at(record),
-                    styled(BAD, format_args!("{} bytes that are no JSON", value.len()))
-                )
+                let bytes = record.value.as_deref().unwrap_or_default().len();
+                let what = match record.unread() {
+                    Some(why) => format!("{bytes} bytes: {why}"),
+                    None => format!("{bytes} bytes that are no JSON"),
+                };
+                format!("{} {place} {}", written_at(record), styled(BAD, what))
             }
         }
     }

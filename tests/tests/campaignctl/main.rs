@@ -9,3 +9,4 @@ mod dead_letters;
 mod doctor;
 mod events;
 mod reference;
+mod schemas;

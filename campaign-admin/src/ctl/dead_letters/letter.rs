@@ -88,6 +88,7 @@ pub(super) struct Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::kafka::Content;
 
     fn letter(headers: &[(&str, &[u8])]) -> Letter {
         let headers = headers
@@ -101,6 +102,7 @@ mod tests {
             key: None,
             headers: headers.collect(),
             value: None,
+            content: Content::Plain,
         })
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::letter::Letter;
 use crate::ctl::exit::Exit;
 use crate::ctl::filter::Filter;
-use crate::ctl::kafka::{Cluster, Reader, Record, Since, Start, interrupted};
+use crate::ctl::kafka::{Cluster, Kind, Reader, Schemas, Since, Start, interrupted};
 use crate::ctl::output::{Form, Progress, Table, note};
 use crate::ctl::tail::written_at;
 
@@ -34,6 +34,9 @@ pub(super) struct List {
 
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    schemas: Schemas,
 }
 
 impl List {
@@ -43,6 +46,7 @@ impl List {
         });
         let topic = &self.cluster.topics.dead_letters_topic;
         let reader = Reader::open(&self.cluster, topic, start)?;
+        let mut values = self.schemas.values(Kind::Events)?;
         let mut progress = Progress::new("dead letters read");
         let mut read = 0;
         let mut counts = BTreeMap::<(String, String), u64>::new();
@@ -50,7 +54,7 @@ impl List {
         let mut left_out = 0_u64;
         let span = reader.span();
         reader.each(&interrupted(), |message| {
-            let record = Record::from(message);
+            let record = values.read(message);
             read += 1;
             progress.set(read, Some(span));
             if self.filter.admits(&record) {

@@ -15,7 +15,9 @@ use super::show::Place;
 use crate::ctl::events::header;
 use crate::ctl::exit::Exit;
 use crate::ctl::filter::Filter;
-use crate::ctl::kafka::{Aborted, Cluster, Outgoing, Reader, Record, Since, interrupted};
+use crate::ctl::kafka::{
+    Aborted, Cluster, Content, Kind, Outgoing, Reader, Record, Schemas, Since, Values, interrupted,
+};
 use crate::ctl::output::{Form, Progress, Table, note};
 
 /// Arguments of `dead-letters redrive`.
@@ -59,6 +61,9 @@ pub(super) struct Redrive {
 
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    schemas: Schemas,
 }
 
 /// How often a transaction is begun again that was given up. Brokers do so now and then, as after a change of
@@ -129,6 +134,7 @@ impl Redrive {
         let topic = &self.cluster.topics.dead_letters_topic;
         let reader = Reader::of_ranges(&self.cluster, topic, job.ranges.clone())?;
         let span = reader.span();
+        let mut values = self.schemas.values(Kind::Events)?;
         let mut progress = Progress::new("dead letters read");
         let mut outcome = settled.clone();
         let mut read = 0;
@@ -137,7 +143,11 @@ impl Redrive {
             let place = Place::of(&record);
             read += 1;
             progress.set(read, Some(span));
-            self.one(record, job, &mut outcome)?;
+            if self.is_wanted(&record, &mut values)? {
+                self.one(record, job, &mut outcome)?;
+            } else {
+                outcome.filtered += 1;
+            }
             job.passed(place)?;
             if job.is_settled() {
                 settled.clone_from(&outcome);
@@ -151,14 +161,30 @@ impl Redrive {
         Ok(())
     }
 
+    /// Whether a letter is one of those to be sent. One that cannot be read yet stops the job, if what it
+    /// says matters: to leave it behind would be to leave it for good.
+    fn is_wanted(&self, record: &Record, values: &mut Values) -> anyhow::Result<bool> {
+        let place = Place::of(record);
+        if !self.places.is_empty() && !self.places.contains(&place) {
+            return Ok(false);
+        }
+        if !self.filter.asks_values() {
+            return Ok(self.filter.admits(record));
+        }
+        let record = values.read(record.clone());
+        if let Content::Unread {
+            why,
+            is_passing: true,
+            ..
+        } = &record.content
+        {
+            anyhow::bail!("whether {} is wanted is not known: {why}", record.place());
+        }
+        Ok(self.filter.admits(&record))
+    }
+
     /// Sends one letter, or says why not.
     fn one(&self, record: Record, job: &mut Job, outcome: &mut Outcome) -> anyhow::Result<()> {
-        let place = Place::of(&record);
-        let is_chosen = self.places.is_empty() || self.places.contains(&place);
-        if !is_chosen || !self.filter.admits(&record) {
-            outcome.filtered += 1;
-            return Ok(());
-        }
         let letter = Letter::from(record);
         let Some(origin) = &letter.origin else {
             outcome.leave("it does not say where it came from");

@@ -8,7 +8,7 @@ use schemas::names::header;
 use super::fetch;
 use super::letter::Letter;
 use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::kafka::{Cluster, Record};
+use crate::ctl::kafka::{Cluster, Kind, Record, Schemas};
 use crate::ctl::output::{BAD, DIM, Form, NAME, styled};
 use crate::ctl::tail::written_at;
 
@@ -20,6 +20,9 @@ pub(super) struct Show {
 
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    schemas: Schemas,
 }
 
 /// A place in a topic.
@@ -66,7 +69,7 @@ impl Show {
             let error = anyhow::anyhow!("there is no dead letter at {partition}:{offset}");
             return Err(Failure::with(Exit::No, error));
         };
-        let letter = Letter::from(record);
+        let letter = Letter::from(self.schemas.values(Kind::Events)?.read(record));
         form.print(&letter.record.document(), || text(&letter))?;
         Ok(Exit::Done)
     }
@@ -103,7 +106,15 @@ fn text(letter: &Letter) -> String {
                 "value:   {bytes} bytes, not kept here; it is at its origin while that lasts"
             ),
         )),
-        (None, Ok(value)) => lines.push(format!("value:\n{value}")),
+        (None, Ok(value)) => {
+            if let Some(schema) = record.schema() {
+                lines.push(format!("schema:  {schema}"));
+            }
+            if let Some(why) = record.unread() {
+                lines.push(format!("unread:  {}", styled(BAD, why)));
+            }
+            lines.push(format!("value:\n{value}"));
+        }
         (None, Err(_)) => {}
     }
     lines.join("\n")

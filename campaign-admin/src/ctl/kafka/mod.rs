@@ -4,6 +4,7 @@ mod produce;
 mod read;
 mod record;
 mod start;
+mod value;
 
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use service::settings::{KafkaSettings, TopicSettings};
 
 pub(crate) use produce::{Aborted, Outgoing, Producer};
 pub(crate) use read::{Next, Range, Reader, interrupted};
-pub(crate) use record::Record;
+pub(crate) use record::{Content, Record};
 pub(crate) use start::{Since, Start};
+pub(crate) use value::{Kind, Schemas, Values};
 
 /// Where Kafka is and how its topics are called.
 #[derive(Debug, Clone, Args)]

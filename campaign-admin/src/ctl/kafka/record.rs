@@ -1,7 +1,10 @@
 //! A record as it is shown.
 
+use std::borrow::Cow;
+
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers as _};
+use schemas::avro::SchemaId;
 use serde_json::{Map, Value as Json, json};
 
 /// A record with what can be read of it as text.
@@ -15,6 +18,28 @@ pub(crate) struct Record {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
     pub(crate) value: Option<Vec<u8>>,
+    /// What the value says, as far as it was read.
+    pub(crate) content: Content,
+}
+
+/// What a value says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Content {
+    /// Itself: JSON, text or bytes.
+    #[default]
+    Plain,
+    /// This, by the schema that it was written with.
+    Read {
+        schema: Option<SchemaId>,
+        says: Json,
+    },
+    /// Nothing, for it cannot be read.
+    Unread {
+        schema: Option<SchemaId>,
+        why: String,
+        /// Whether it may be readable later.
+        is_passing: bool,
+    },
 }
 
 impl From<&BorrowedMessage<'_>> for Record {
@@ -33,6 +58,7 @@ impl From<&BorrowedMessage<'_>> for Record {
             key: message.key().map(<[u8]>::to_vec),
             headers,
             value: message.payload().map(<[u8]>::to_vec),
+            content: Content::Plain,
         }
     }
 }
@@ -48,15 +74,48 @@ impl Record {
         std::str::from_utf8(self.key.as_deref()?).ok()
     }
 
-    /// The last header of that name, if it is text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The last header of that name.
+    pub(crate) fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         let found = self.headers.iter().rev().find(|(known, _)| known == name)?;
-        std::str::from_utf8(found.1.as_deref()?).ok()
+        found.1.as_deref()
     }
 
-    /// The value, if it is JSON.
+    /// The last header of that name, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// What the value says, if it is JSON or was read.
     pub(crate) fn json(&self) -> Option<Json> {
-        serde_json::from_slice(self.value.as_deref()?).ok()
+        match &self.content {
+            Content::Plain => serde_json::from_slice(self.value.as_deref()?).ok(),
+            Content::Read { says, .. } => Some(says.clone()),
+            Content::Unread { .. } => None,
+        }
+    }
+
+    /// The text of the JSON that the value is or says; what is no JSON as it is.
+    pub(crate) fn json_text(&self) -> Cow<'_, [u8]> {
+        match &self.content {
+            Content::Read { says, .. } => Cow::Owned(says.to_string().into_bytes()),
+            _ => Cow::Borrowed(self.value.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// The schema that the value was written with.
+    pub(crate) fn schema(&self) -> Option<SchemaId> {
+        match &self.content {
+            Content::Plain => None,
+            Content::Read { schema, .. } | Content::Unread { schema, .. } => *schema,
+        }
+    }
+
+    /// Why the value is not read.
+    pub(crate) fn unread(&self) -> Option<&str> {
+        match &self.content {
+            Content::Unread { why, .. } => Some(why),
+            Content::Plain | Content::Read { .. } => None,
+        }
     }
 
     /// When it was written.
@@ -88,6 +147,12 @@ impl Record {
         });
         if let Some(at) = self.written_at() {
             document["timestamp"] = json!(at);
+        }
+        if let Some(schema) = self.schema() {
+            document["schema"] = json!(schema.to_string());
+        }
+        if let Some(why) = self.unread() {
+            document["unread"] = json!(why);
         }
         document
     }
@@ -133,6 +198,7 @@ mod tests {
                 ("c".to_owned(), None),
             ],
             value: Some(b"{\"x\": 1}".to_vec()),
+            content: Content::Plain,
         };
         assert_eq!(record.place(), "3:17");
         assert_eq!(record.header("a"), Some("2"));
@@ -152,5 +218,27 @@ mod tests {
         };
         assert_eq!(binary.document()["value"], json!({"hex": "0000000007ff"}));
         assert!(binary.document().get("timestamp").is_none());
+        let schema = Some(SchemaId::Number(7));
+        let read = Record {
+            content: Content::Read {
+                schema,
+                says: json!({"x": 1}),
+            },
+            ..binary.clone()
+        };
+        let document = read.document();
+        assert_eq!(document["value"], json!({"x": 1}));
+        assert_eq!(document["schema"], "id 7");
+        let unread = Record {
+            content: Content::Unread {
+                schema,
+                why: "nobody knows".to_owned(),
+                is_passing: false,
+            },
+            ..binary
+        };
+        let document = unread.document();
+        assert_eq!(document["value"], json!({"hex": "0000000007ff"}));
+        assert_eq!(document["unread"], "nobody knows");
     }
 }
