@@ -101,6 +101,13 @@ impl Contracts {
         self.get(&format!("/config/{subject}"))["compatibilityLevel"].clone()
     }
 
+    /// Sets the level of compatibility of a subject, as somebody who knows no better.
+    pub fn set_level(&self, subject: &str, level: &str) {
+        let path = format!("/config/{subject}");
+        let (status, answer) = self.ask("PUT", &path, &json!({ "compatibility": level }));
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+
     /// The schema of that id; the registry is asked once.
     pub fn schema(&self, id: u32) -> Arc<Schema> {
         let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);

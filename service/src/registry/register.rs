@@ -26,6 +26,8 @@ pub struct Step {
     pub versions: usize,
     /// The id of this release's schema, if it is registered already.
     pub id: Option<u32>,
+    /// Why this release's schema and those versions do not fit.
+    pub incompatible: Vec<Incompatibility>,
     schema: &'static str,
 }
 
@@ -61,8 +63,27 @@ fn lines(found: &[(String, Incompatibility)]) -> String {
 /// # Errors
 /// [`RegisterError`]: the registry is away, or something may not be registered.
 pub async fn plan(client: &Client, topics: &TopicSettings) -> Result<Vec<Step>, RegisterError> {
+    let steps = look(client, topics).await?;
+    let missing = steps.iter().filter(|step| step.id.is_none());
+    let incompatible: Vec<_> = missing
+        .flat_map(|step| {
+            let reasons = step.incompatible.iter();
+            reasons.map(|why| (step.subject.clone(), why.clone()))
+        })
+        .collect();
+    if incompatible.is_empty() {
+        Ok(steps)
+    } else {
+        Err(RegisterError::Incompatible(incompatible))
+    }
+}
+
+/// How each subject stands, and what [`carry_out`] would do to it. Asks only.
+///
+/// # Errors
+/// [`RegisterError::Registry`]: the registry is away.
+pub async fn look(client: &Client, topics: &TopicSettings) -> Result<Vec<Step>, RegisterError> {
     let mut steps = Vec::new();
-    let mut incompatible = Vec::new();
     for contract in CONTRACTS {
         let subject = Contract::subject(name(topics, contract.topic));
         let at = |error| RegisterError::Registry {
@@ -72,28 +93,22 @@ pub async fn plan(client: &Client, topics: &TopicSettings) -> Result<Vec<Step>, 
         let id = client.id_of(&subject, contract.schema).await.map_err(at)?;
         let versions = client.versions(&subject).await.map_err(at)?;
         let level_before = client.level(&subject).await.map_err(at)?;
-        if id.is_none() {
-            let known: Vec<(u32, &str)> = versions
-                .iter()
-                .map(|(version, schema)| (*version, &**schema))
-                .collect();
-            let found = compatibility::check(contract.schema, &known, contract.level);
-            incompatible.extend(found.into_iter().map(|why| (subject.clone(), why)));
-        }
+        let known: Vec<(u32, &str)> = versions
+            .iter()
+            .map(|(version, schema)| (*version, &**schema))
+            .collect();
+        let incompatible = compatibility::check(contract.schema, &known, contract.level);
         steps.push(Step {
             subject,
             level: contract.level.as_str(),
             level_before,
             versions: versions.len(),
             id,
+            incompatible,
             schema: contract.schema,
         });
     }
-    if incompatible.is_empty() {
-        Ok(steps)
-    } else {
-        Err(RegisterError::Incompatible(incompatible))
-    }
+    Ok(steps)
 }
 
 /// Does what [`plan`] found. Safe to repeat, and safe when two do it at once.

@@ -1,4 +1,4 @@
-//! What is shown of Avro.
+//! What is shown of Avro, and what the doctor says of the registry.
 
 use serde_json::{Value, json};
 use tests::contracts::{self, Contracts, SCHEMA_HEADER, prefix};
@@ -224,4 +224,78 @@ fn matches_and_dead_letters_in_avro_are_shown_and_redriven_by_what_they_say() {
     let sent = installation.ctl(&redrive).exits(0).json();
     assert_eq!(sent["redriven"][0]["count"], 1, "{sent}");
     assert_eq!(sent["filtered"], 2, "{sent}");
+}
+
+#[test]
+fn the_doctor_looks_at_the_subjects_and_says_what_to_do() {
+    let mut registry = Server::registry();
+    let (installation, contracts) = with(&registry);
+    let subject = |topic: &str| format!("{}-value", installation.topic(topic));
+    let checks = || {
+        // What is wrong elsewhere, such as that there is no matcher, is not the question.
+        let checks = installation.ctl(&["doctor", "-o", "json"]).json();
+        let checks = checks["checks"].as_array().expect("checks").clone();
+        let of_registry = move |check: &Value| {
+            let what = check["what"].as_str().unwrap_or_default();
+            what.starts_with("schema registry") || what.starts_with("subject ")
+        };
+        checks.into_iter().filter(of_registry).collect::<Vec<_>>()
+    };
+    let sound = checks();
+    assert_eq!(sound.len(), 5);
+    for check in &sound {
+        assert_eq!(check["level"], "good", "{check}");
+    }
+    let events = contracts.newest(&subject("events"));
+    let found = format!("this release's schema is there (id {events}), BACKWARD_TRANSITIVE");
+    assert_eq!(sound[1]["found"], found);
+
+    contracts.set_level(&subject("events"), "NONE");
+    // With a field that ours cannot do without, beside ours.
+    let other = r#"{"type": "record", "name": "Match", "namespace": "campaign_manager", "fields": [
+        {"name": "paid", "type": "boolean"}]}"#;
+    contracts.register(&subject("matches"), other);
+    let wrong = checks();
+    let find = |checks: &[Value], topic: &str| {
+        let what = format!("subject {}", subject(topic));
+        let found = checks.iter().find(|check| check["what"] == what);
+        let check = found.expect("a check of the subject").clone();
+        let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+        (text("level"), text("found"), text("advice"))
+    };
+    let (level, found, advice) = find(&wrong, "events");
+    assert_eq!(level, "warning");
+    assert!(
+        found.contains("NONE instead of BACKWARD_TRANSITIVE"),
+        "{found}"
+    );
+    assert!(advice.contains("register-schemas"), "{advice}");
+    let (level, found, advice) = find(&wrong, "matches");
+    assert_eq!(level, "bad");
+    assert!(
+        found.contains("does not read what version 2 wrote"),
+        "{found}"
+    );
+    assert!(advice.contains("delete that version"), "{advice}");
+    assert_eq!(find(&wrong, "campaigns").0, "good");
+
+    let away = installation.topic("nowhere");
+    let elsewhere = ["doctor", "-o", "json", "--campaigns-topic", &away];
+    let missing = installation.ctl(&elsewhere).exits(1).json();
+    let missing = missing["checks"].as_array().expect("checks");
+    let check = (missing.iter()).find(|check| check["what"] == format!("subject {away}-value"));
+    let check = check.expect("a check of the subject");
+    assert_eq!(check["found"], "not registered");
+
+    registry.kill();
+    let away = checks();
+    assert_eq!(away.len(), 1);
+    assert_eq!(away[0]["level"], "bad");
+    let found = away[0]["found"].as_str().unwrap_or_default();
+    assert!(
+        found.contains("the schema registry cannot be asked"),
+        "{found}"
+    );
+    registry.restart();
+    assert_eq!(checks().len(), 5);
 }

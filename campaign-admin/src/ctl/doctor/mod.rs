@@ -5,6 +5,7 @@
 mod database;
 mod groups;
 mod partitioner;
+mod schemas;
 mod server;
 mod topics;
 mod versions;
@@ -12,6 +13,7 @@ mod versions;
 use clap::Args;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
+use service::registry::RegistrySettings;
 use service::settings::ScyllaSettings;
 
 use super::api::Api;
@@ -46,6 +48,9 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     cluster: Cluster,
+
+    #[command(flatten)]
+    registry: RegistrySettings,
 
     #[command(flatten)]
     database: ScyllaSettings,
@@ -136,6 +141,7 @@ impl Doctor {
                 }
             }
         }
+        checks.extend(schemas::look(&self.registry, &self.cluster.topics).await?);
         checks.push(database::look(&self.database).await);
         checks.push(server::look(api).await);
 
