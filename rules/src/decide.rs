@@ -60,6 +60,7 @@ impl Decider {
             value: record.value.ok_or(DeadLetterReason::NoValue)?,
             schema_header: record.schema_header,
         };
+        rules.prepare(&mut self.document);
         let event = self.read(encoded)?;
         let key = record.key.ok_or(DeadLetterReason::NoKey)?;
         if key != event.customer_id.as_bytes() {
@@ -83,6 +84,7 @@ impl Decider {
         winners: &mut Vec<&'r Rule>,
     ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
         winners.clear();
+        rules.prepare(&mut self.document);
         let event = self.read(Encoded::plain(value))?;
         rules.winners(&event, winners);
         Ok(event)

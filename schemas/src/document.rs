@@ -3,6 +3,7 @@
 
 mod any_json;
 mod json;
+mod layout;
 pub mod leaves;
 mod node;
 mod writer;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::layout::Layout;
 use crate::Number;
+use crate::paths::Paths;
 
 pub use self::node::{Elements, Fields, Node, Value};
 pub(crate) use self::writer::Writer;
@@ -85,6 +88,7 @@ pub struct Document {
     /// Names of the fields of records.
     keys: Option<Arc<[Name]>>,
     envelope: Option<Envelope>,
+    layout: Layout,
 }
 
 /// Where the fields of an event stand, if the reader of the document knows: they need not be looked for.
@@ -107,17 +111,44 @@ impl Envelope {
             return envelope;
         };
         for (name, value) in fields {
-            let place = match name {
-                "event_id" => &mut envelope.event_id,
-                "customer_id" => &mut envelope.customer_id,
-                "event_type" => &mut envelope.event_type,
-                "occurred_at" => &mut envelope.occurred_at,
-                "payload" => &mut envelope.payload,
-                _ => continue,
-            };
-            *place = Some(value.at);
+            if let Some(field) = EventField::named(name) {
+                *envelope.place(field) = Some(value.at);
+            }
         }
         envelope
+    }
+
+    fn place(&mut self, field: EventField) -> &mut Option<u32> {
+        match field {
+            EventField::EventId => &mut self.event_id,
+            EventField::CustomerId => &mut self.customer_id,
+            EventField::EventType => &mut self.event_type,
+            EventField::OccurredAt => &mut self.occurred_at,
+            EventField::Payload => &mut self.payload,
+        }
+    }
+}
+
+/// A field that events have.
+#[derive(Debug, Clone, Copy)]
+enum EventField {
+    EventId,
+    CustomerId,
+    EventType,
+    OccurredAt,
+    Payload,
+}
+
+impl EventField {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "event_id" => Some(Self::EventId),
+            "customer_id" => Some(Self::CustomerId),
+            "event_type" => Some(Self::EventType),
+            "occurred_at" => Some(Self::OccurredAt),
+            "payload" => Some(Self::Payload),
+            _ => None,
+        }
     }
 }
 
@@ -178,6 +209,13 @@ impl Document {
         Self::default()
     }
 
+    /// Notes the values at these fields while a document is read from now on, so that
+    /// [`Leaves::find`](leaves::Leaves::find) has them without looking for them. Costs a comparison if they are the same
+    /// as before.
+    pub fn look_for(&mut self, paths: &Arc<Paths>) {
+        self.layout.look_for(paths);
+    }
+
     /// Reads a JSON object, in place of what was here. Of a repeated key, the last value counts.
     ///
     /// # Errors
@@ -197,6 +235,7 @@ impl Document {
         self.entries.shrink_to(KEPT_ENTRIES);
         self.text.shrink_to(KEPT_TEXT);
         self.envelope = None;
+        self.layout.found.is_all = false;
     }
 
     fn fill(&mut self, bytes: &[u8], limits: Limits) -> Result<(), DocumentError> {
@@ -213,10 +252,14 @@ impl Document {
             return Err(DocumentError::Empty);
         }
         let max = limits.max_depth.min(MAX_DEPTH);
-        self.push_json(text, max).map_err(|error| match error {
-            DocumentError::TooDeep { .. } => DocumentError::TooDeep { max },
-            other => other,
-        })?;
+        if json::read_document(self, text, max).is_err() {
+            self.entries.clear();
+            self.text.clear();
+            any_json::read(self, text, max).map_err(|error| match error {
+                DocumentError::TooDeep { .. } => DocumentError::TooDeep { max },
+                other => other,
+            })?;
+        }
         match self.root().value() {
             Value::Object(_) => Ok(()),
             other => Err(DocumentError::NotAnObject {
@@ -238,6 +281,15 @@ impl Document {
     /// Where the event's fields stand, if that is known.
     pub(crate) fn envelope(&self) -> Option<&Envelope> {
         self.envelope.as_ref()
+    }
+
+    /// Notes that the next entry is the value of an event's field.
+    #[inline]
+    fn note(&mut self, field: EventField) {
+        let at = self.len();
+        if let Some(envelope) = &mut self.envelope {
+            *envelope.place(field) = Some(at);
+        }
     }
 
     fn string(&self, start: u32, end: u32) -> &str {

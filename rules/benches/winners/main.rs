@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rules::{Rule, RuleSet};
+use rules::{Decider, Rule, RuleSet};
 use schemas::{Campaign, Document, Event, Limits};
 
 const SIZES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -56,15 +56,12 @@ fn main() {
         let set = RuleSet::build(documents.iter().map(|document| rule(document)));
         let build = started.elapsed();
 
-        let mut document = Document::new();
+        let mut decider = Decider::default();
         let mut winners = Vec::new();
         let mut matched = 0;
         let read = rounds(&events, |bytes| {
-            document
-                .read(bytes, Limits::default())
-                .expect("the event is JSON");
-            let event = Event::of(&document).expect("the event is whole");
-            set.winners(&event, &mut winners);
+            let event = decider.decide_value(bytes, &set, &mut winners);
+            black_box(event.expect("the event is whole"));
             matched += winners.len();
             black_box(&winners);
         });
@@ -80,7 +77,7 @@ fn main() {
             black_box(&winners);
         });
 
-        let decided: u64 = read.iter().map(|round| round.events).sum();
+        let count: u64 = read.iter().map(|round| round.events).sum();
         println!(
             "| {size} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} |",
             build.as_secs_f64() * 1e3,
@@ -88,7 +85,7 @@ fn main() {
             read[0].per_second,
             read[ROUNDS - 1].per_second,
             only[ROUNDS / 2].per_second,
-            ratio(matched as u64, decided),
+            ratio(matched as u64, count),
         );
     }
 }

@@ -1,12 +1,13 @@
 //! Rule sets against the naive evaluator: whatever the index makes of many patterns together, each event wins
 //! those that it meets alone.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use rules::{Rule, RuleSet};
-use schemas::{Campaign, Document, Event, Limits};
+use rules::{Decider, Rule, RuleSet};
+use schemas::Campaign;
 use serde_json::{Value, json};
 
 use crate::{compile, evaluator, generator};
@@ -15,6 +16,8 @@ use crate::{compile, evaluator, generator};
 struct Set {
     patterns: Vec<(String, Value)>,
     rules: RuleSet,
+    /// Has read the events before, and expects others to be like them.
+    decider: RefCell<Decider>,
 }
 
 impl Set {
@@ -27,7 +30,11 @@ impl Set {
             .map(|(n, pattern)| (format!("{n:05}"), pattern))
             .collect();
         let rules = RuleSet::build(patterns.iter().map(|(id, pattern)| rule(id, pattern)));
-        Self { patterns, rules }
+        Self {
+            patterns,
+            rules,
+            decider: RefCell::default(),
+        }
     }
 
     fn check(&self, event: &Value) -> Result<(), TestCaseError> {
@@ -36,12 +43,10 @@ impl Set {
             .iter()
             .filter(|(_, pattern)| evaluator::matches(pattern, event));
         let expected: Vec<_> = expected.map(|(id, _)| id.as_str()).collect();
-        let mut document = Document::new();
-        let read = document.read(event.to_string().as_bytes(), Limits::default());
-        read.unwrap();
+        let mut decider = self.decider.borrow_mut();
         let mut winners = Vec::new();
-        self.rules
-            .winners(&Event::of(&document).unwrap(), &mut winners);
+        let text = event.to_string();
+        (decider.decide_value(text.as_bytes(), &self.rules, &mut winners)).unwrap();
         let found: Vec<_> = winners
             .iter()
             .map(|rule| rule.campaign().id.as_str())

@@ -5,15 +5,43 @@
 //! and finds the words for what is wrong. What this reader accepts is what `serde_json` accepts, with the same
 //! values; a property test holds the two against each other.
 
-use super::{Document, Entry};
+use super::layout::FieldId;
+use super::{Document, Entry, Envelope};
 use crate::Number;
 
 /// The text is not JSON, or nests too deep, or has a number beyond all doubles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
+/// Reads a whole document, which is begun. What it has added when it fails, the caller takes back.
+///
+/// Notes where the fields of an event stand, and what the document has of the fields that its layout looks for.
+pub(super) fn read_document(
+    document: &mut Document,
+    text: &str,
+    depth_left: u32,
+) -> Result<(), Unreadable> {
+    document.envelope = Some(Envelope::default());
+    document.layout.begin();
+    let result = read_value(document, text, depth_left, FieldId::DOCUMENT);
+    if result.is_err() || !document.layout.found.is_all {
+        document.layout.found.is_all = false;
+        document.envelope = None;
+    }
+    result
+}
+
 /// Adds the value of a JSON text to a document. What it has added when it fails, the caller takes back.
 pub(super) fn read(document: &mut Document, text: &str, depth_left: u32) -> Result<(), Unreadable> {
+    read_value(document, text, depth_left, FieldId::NONE)
+}
+
+fn read_value(
+    document: &mut Document,
+    text: &str,
+    depth_left: u32,
+    field: FieldId,
+) -> Result<(), Unreadable> {
     let base = document.text_len();
     document.text.push_str(text);
     let mut scan = Scan {
@@ -23,7 +51,7 @@ pub(super) fn read(document: &mut Document, text: &str, depth_left: u32) -> Resu
         at: 0,
         base,
     };
-    scan.value(depth_left)?;
+    scan.value(depth_left, field, false)?;
     scan.skip_space();
     if scan.at == scan.bytes.len() {
         Ok(())
@@ -71,12 +99,27 @@ impl Scan<'_, '_> {
         self.document.entries.push(entry);
     }
 
-    fn value(&mut self, depth_left: u32) -> Result<(), Unreadable> {
+    /// A value of a field; `in_element` if that belongs to an object that lies in an array.
+    fn value(
+        &mut self,
+        depth_left: u32,
+        field: FieldId,
+        in_element: bool,
+    ) -> Result<(), Unreadable> {
         self.skip_space();
-        match self.peek() {
+        let first = self.peek();
+        if first == b'{' {
+            return self.object(depth_left, field, in_element);
+        }
+        if first == b'[' {
+            return self.array(depth_left, field, in_element);
+        }
+        if field != FieldId::NONE {
+            let at = self.document.len();
+            self.document.layout.value(field, at, in_element);
+        }
+        match first {
             b'"' => self.string(),
-            b'{' => self.object(depth_left),
-            b'[' => self.array(depth_left),
             b't' => self.word("true", Entry::Bool(true)),
             b'f' => self.word("false", Entry::Bool(false)),
             b'n' => self.word("null", Entry::Null),
@@ -93,53 +136,150 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, depth_left: u32) -> Result<(), Unreadable> {
+    fn object(
+        &mut self,
+        depth_left: u32,
+        field: FieldId,
+        in_element: bool,
+    ) -> Result<(), Unreadable> {
         let depth_left = depth_left.checked_sub(1).ok_or(Unreadable)?;
         let opened = self.open();
         if self.peek() == b'}' {
             self.at += 1;
+        } else if self.document.layout.is_inner(field) {
+            self.followed_fields(depth_left, field, in_element)?;
         } else {
-            loop {
-                if self.peek() != b'"' {
-                    return Err(Unreadable);
-                }
-                self.string()?;
-                self.skip_space();
-                if self.peek() != b':' {
-                    return Err(Unreadable);
-                }
-                self.at += 1;
-                self.value(depth_left)?;
-                self.skip_space();
-                let next = self.peek();
-                self.at += 1;
-                match next {
-                    b',' => self.skip_space(),
-                    b'}' => break,
-                    _ => return Err(Unreadable),
-                }
-            }
+            self.fields(depth_left)?;
         }
         let after = self.document.len();
         self.document.entries[opened] = Entry::Object { after };
         Ok(())
     }
 
-    fn array(&mut self, depth_left: u32) -> Result<(), Unreadable> {
+    /// Fields that nobody asks for, to the object's end.
+    fn fields(&mut self, depth_left: u32) -> Result<(), Unreadable> {
+        loop {
+            self.name()?;
+            self.value(depth_left, FieldId::NONE, false)?;
+            if self.is_end(b'}')? {
+                return Ok(());
+            }
+            self.skip_space();
+        }
+    }
+
+    /// Fields of which someone may ask for some, to the object's end.
+    fn followed_fields(
+        &mut self,
+        depth_left: u32,
+        parent: FieldId,
+        in_element: bool,
+    ) -> Result<(), Unreadable> {
+        let object = self.document.layout.object();
+        let mut before = FieldId::NONE;
+        let mut expected = self.document.layout.first(parent);
+        loop {
+            let field = self.followed_name(parent, before, expected)?;
+            if field != FieldId::NONE {
+                self.document.layout.see(field, object);
+                expected = self.document.layout.next(field);
+                if let Some(known) = self.document.layout.event_field(field) {
+                    self.document.note(known);
+                }
+            }
+            self.value(depth_left, field, in_element)?;
+            if self.is_end(b'}')? {
+                return Ok(());
+            }
+            self.skip_space();
+            before = field;
+        }
+    }
+
+    /// Whether the container ends here, with that byte, and does not go on after a comma.
+    #[inline]
+    fn is_end(&mut self, end: u8) -> Result<bool, Unreadable> {
+        self.skip_space();
+        let next = self.peek();
+        self.at += 1;
+        match next {
+            b',' => Ok(false),
+            next if next == end => Ok(true),
+            _ => Err(Unreadable),
+        }
+    }
+
+    /// A name with its colon.
+    #[inline]
+    fn name(&mut self) -> Result<(), Unreadable> {
+        if self.peek() != b'"' {
+            return Err(Unreadable);
+        }
+        self.string()?;
+        self.skip_space();
+        if self.peek() != b':' {
+            return Err(Unreadable);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A name with its colon, and the field that it is the name of.
+    #[inline]
+    fn followed_name(
+        &mut self,
+        parent: FieldId,
+        before: FieldId,
+        expected: FieldId,
+    ) -> Result<FieldId, Unreadable> {
+        let layout = &self.document.layout;
+        let text = &self.bytes[self.at..];
+        let Some(length) = layout.is_next(expected, text) else {
+            return self.unexpected_name(parent, before, expected);
+        };
+        self.push(Entry::String {
+            start: self.place(self.at + 1),
+            end: self.place(self.at + length - 2),
+        });
+        self.at += length;
+        Ok(expected)
+    }
+
+    /// The same where the name is not the expected one.
+    fn unexpected_name(
+        &mut self,
+        parent: FieldId,
+        before: FieldId,
+        expected: FieldId,
+    ) -> Result<FieldId, Unreadable> {
+        let name = self.document.entries.len();
+        self.name()?;
+        let Entry::String { start, end } = self.document.entries[name] else {
+            return Err(Unreadable);
+        };
+        let Document { layout, text, .. } = &mut *self.document;
+        let name = &text[start as usize..end as usize];
+        Ok(layout.find(parent, before, expected, name))
+    }
+
+    fn array(
+        &mut self,
+        depth_left: u32,
+        field: FieldId,
+        in_element: bool,
+    ) -> Result<(), Unreadable> {
         let depth_left = depth_left.checked_sub(1).ok_or(Unreadable)?;
+        self.document.layout.array(field);
         let opened = self.open();
         if self.peek() == b']' {
             self.at += 1;
         } else {
             loop {
-                self.value(depth_left)?;
                 self.skip_space();
-                let next = self.peek();
-                self.at += 1;
-                match next {
-                    b',' => {}
-                    b']' => break,
-                    _ => return Err(Unreadable),
+                let in_element = in_element || self.peek() == b'{';
+                self.value(depth_left, field, in_element)?;
+                if self.is_end(b']')? {
+                    break;
                 }
             }
         }
@@ -474,6 +614,16 @@ mod tests {
             prop_assert_eq!(quickly.is_ok(), slowly.is_ok(), "{}: {:?}", text, slowly);
             if quickly.is_ok() {
                 prop_assert_eq!(format!("{:?}", quick.root()), format!("{:?}", slow.root()));
+            }
+            // Twice as a whole document: the second time its names are expected.
+            let mut whole = Document::new();
+            for _ in 0..2 {
+                whole.clear();
+                let read = read_document(&mut whole, &text, 8);
+                prop_assert_eq!(read.is_ok(), slowly.is_ok(), "{}", text);
+                if read.is_ok() {
+                    prop_assert_eq!(format!("{:?}", whole.root()), format!("{:?}", slow.root()));
+                }
             }
         }
     }

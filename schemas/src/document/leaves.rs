@@ -32,6 +32,14 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    pub(super) const fn new(path: PathId, at: u32, in_element: bool) -> Self {
+        Self {
+            path,
+            at,
+            in_element,
+        }
+    }
+
     /// The value.
     ///
     /// # Panics
@@ -47,8 +55,14 @@ impl Leaf {
 }
 
 impl Leaves {
-    /// Looks for the wanted values of a document. The time is linear in the document.
+    /// Looks for the wanted values of a document. The time is linear in the document, or in what is found if the document
+    /// was told to [look for it](Document::look_for).
     pub fn find(&mut self, paths: &Paths, document: &Document) {
+        if let Some(found) = document.layout.found(paths) {
+            self.found.clone_from(&found.leaves);
+            self.arrays.clone_from(&found.arrays);
+            return;
+        }
         self.begin(paths);
         let root = document.root();
         self.field(paths, root, PathId::ROOT, false);
@@ -107,11 +121,7 @@ impl Leaves {
 
     fn value(&mut self, paths: &Paths, node: Node<'_>, path: PathId, in_element: bool) {
         if paths.is_wanted(path) {
-            self.found.push(Leaf {
-                path,
-                at: node.at,
-                in_element,
-            });
+            self.found.push(Leaf::new(path, node.at, in_element));
         }
     }
 
