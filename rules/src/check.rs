@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::parse::Path;
 use crate::problem::kind;
-use crate::{Pattern, PatternErrors, Rule};
+use crate::reward::{self, Worth};
+use crate::{Pattern, PatternErrors, RewardErrors, Rule, RuleError};
 
 /// One thing that is wrong with a campaign's document, or strange in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ impl fmt::Display for CampaignProblem {
 ///
 /// # Errors
 /// Everything that is wrong with it, at least one problem: fields in the order of their names, then
-/// what is missing, then the pattern.
+/// what is missing, then the pattern, then the expressions of the reward.
 pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     let Json::Object(fields) = document else {
         return Err(vec![CampaignProblem {
@@ -56,11 +57,18 @@ pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     if let Some(Err(errors)) = &pattern {
         problems.extend(of_pattern(errors));
     }
+    let reward = fields.get("reward").cloned().map(serde_json::from_value);
+    if let Some(Ok(reward)) = reward {
+        problems.extend(Worth::compile(&reward).err().iter().flat_map(of_reward));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
     let campaign = read(fields.clone()).map_err(|problem| vec![problem])?;
-    Rule::compile(campaign).map_err(|errors| of_pattern(&errors).collect())
+    Rule::compile(campaign).map_err(|error| match error {
+        RuleError::Pattern(errors) => of_pattern(&errors).collect(),
+        RuleError::Reward(errors) => of_reward(&errors).collect(),
+    })
 }
 
 /// What is strange in a campaign, although it is right: fields that no release so far knows.
@@ -115,6 +123,13 @@ fn of_pattern(errors: &PatternErrors) -> impl Iterator<Item = CampaignProblem> {
         detail: error.problem.to_string(),
     });
     listed.chain(further)
+}
+
+fn of_reward(errors: &RewardErrors) -> impl Iterator<Item = CampaignProblem> {
+    errors.iter().map(|error| CampaignProblem {
+        pointer: reward::pointer(&error.field),
+        detail: error.error.to_string(),
+    })
 }
 
 fn field(name: &str) -> String {

@@ -17,6 +17,7 @@ use schemas::{CampaignId, Event, Schedule, Status};
 use serde::Serialize;
 
 use crate::conjunction::conjunctions;
+use crate::reward::RewardFinding;
 use crate::rule::Rule;
 use crate::{evaluate, parse};
 use walk::{Finding, Way};
@@ -39,6 +40,9 @@ pub struct Explanation {
     pub schedule: ScheduleFinding,
     /// Whether its pattern is met.
     pub when: Findings,
+    /// What the expressions of its reward come to, if its pattern is met; none if it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reward: Vec<RewardFinding>,
 }
 
 /// A campaign must be active.
@@ -163,14 +167,27 @@ impl Explanation {
             found: event.occurred_at,
         };
         let when = Findings::of(&campaign.when, event.root);
-        Self {
+        let reward = if when.held {
+            rule.worth().findings(event.root)
+        } else {
+            Vec::new()
+        };
+        let mut explanation = Self {
             campaign_id: campaign.id.clone(),
             version: campaign.version,
-            wins: status.held && schedule.held && when.held,
+            wins: false,
             status,
             schedule,
             when,
-        }
+            reward,
+        };
+        explanation.wins = explanation.status.held && explanation.wins_if_active();
+        explanation
+    }
+
+    /// Whether the event would win if the campaign was active.
+    pub fn wins_if_active(&self) -> bool {
+        self.schedule.held && self.when.held && self.reward.iter().all(|finding| finding.held)
     }
 }
 

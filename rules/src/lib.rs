@@ -3,7 +3,7 @@
 //! A campaign's `when` is a pattern in the language of Amazon's event buses, with event-ruler's
 //! semantics (<https://github.com/aws/event-ruler>), specified in `docs/rules.md`. It passes through this crate
 //! in the order of the modules: it is read and every problem reported, `$or` is multiplied out into
-//! conjunctions, and these are evaluated on decoded events; a rule set holds the rules of all active
+//! conjunctions, and these are evaluated on decoded events; its reward may hold expressions; a rule set holds the rules of all active
 //! campaigns.
 //!
 //! Invariants: what compiles is within the [`limits`]; evaluation does not fail, and allocates only for what is compared
@@ -56,6 +56,9 @@ mod evaluate;
 
 mod index;
 
+pub mod expression;
+pub mod reward;
+
 pub mod live;
 pub mod pattern;
 pub mod rule;
@@ -69,8 +72,10 @@ pub mod explain;
 pub use check::CampaignProblem;
 pub use decide::Decider;
 pub use explain::Explanation;
+pub use expression::{Expression, Undefined};
 pub use live::LiveRules;
 pub use pattern::Pattern;
 pub use problem::{PatternError, PatternErrors, Problem};
-pub use rule::Rule;
+pub use reward::{RewardErrors, RewardFinding};
+pub use rule::{Rule, RuleError};
 pub use rule_set::RuleSet;

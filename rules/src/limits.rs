@@ -31,3 +31,12 @@ pub const MAX_CONDITIONS_A_FIELD: usize = 64;
 
 /// Most problems that are listed; further ones are only counted.
 pub const MAX_PROBLEMS: usize = 100;
+
+/// Longest expression of a reward, in bytes. Rates of a dozen tiers take 200.
+pub const MAX_EXPRESSION_BYTES: usize = 1_000;
+
+/// Deepest nesting of an expression: brackets, arguments, signs and the branches of a choice.
+pub const MAX_EXPRESSION_DEPTH: usize = 32;
+
+/// Most decimals that an expression may round to: as many as an amount has.
+pub const MAX_DECIMALS: u32 = 10;

@@ -1,7 +1,7 @@
 //! Operators that ask what a value means rather than what it is written as: regular expressions, points in
 //! time, decimals and versions. Beyond EventBridge's language; see `docs/rules.md`.
 
-mod decimal;
+pub(crate) mod decimal;
 mod regexp;
 mod time;
 mod version;

@@ -1,41 +1,54 @@
 //! Rules: campaigns ready to meet events.
 
+use std::borrow::Cow;
+
 use schemas::{Campaign, Event, Status};
 use serde_json::value::RawValue;
 
+use crate::expression::Undefined;
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
+use crate::reward::{RewardErrors, Worth};
 
 /// What stands for no offset, as in Kafka's own protocol.
 const NO_OFFSET: i64 = -1;
 
-/// A campaign with its pattern compiled.
+/// Why a campaign is no rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// Its `when` is wrong.
+    #[error(transparent)]
+    Pattern(#[from] PatternErrors),
+    /// An expression of its reward is wrong.
+    #[error(transparent)]
+    Reward(#[from] RewardErrors),
+}
+
+/// A campaign with its pattern and its reward compiled.
 ///
 /// Immutable, shared between rule sets as `Arc`.
 #[derive(Debug, Clone)]
 pub struct Rule {
     campaign: Campaign,
     pattern: Pattern,
-    reward: Box<RawValue>,
+    worth: Worth,
     offset: i64,
 }
 
 impl Rule {
-    /// Compiles a campaign's `when`. Its other fields are checked by [`Campaign::check`].
+    /// Compiles a campaign's `when` and the expressions of its reward. Its other fields are checked by
+    /// [`Campaign::check`].
     ///
     /// # Errors
-    /// [`PatternErrors`] lists everything that is wrong with the pattern.
-    ///
-    /// # Panics
-    /// Never: a reward is made of strings and JSON values, which can be written as JSON.
-    pub fn compile(campaign: Campaign) -> Result<Self, PatternErrors> {
+    /// [`RuleError`] lists everything that is wrong with the pattern or, when that is right, with the reward.
+    pub fn compile(campaign: Campaign) -> Result<Self, RuleError> {
         let pattern = Pattern::parse(&campaign.when)?;
-        let reward = serde_json::value::to_raw_value(&campaign.reward)
-            .expect("a reward is made of strings and JSON values");
+        let worth = Worth::compile(&campaign.reward)?;
         Ok(Self {
             campaign,
             pattern,
-            reward,
+            worth,
             offset: NO_OFFSET,
         })
     }
@@ -57,9 +70,22 @@ impl Rule {
         &self.pattern
     }
 
-    /// The reward as its matches carry it: its JSON, written once here instead of once a match.
-    pub fn reward(&self) -> &RawValue {
-        &self.reward
+    /// The reward as the match of an event carries it: its JSON. One without expressions is written once, and not once
+    /// a match.
+    ///
+    /// # Errors
+    /// [`Undefined`] when an expression has no value for the event, or one that is no amount.
+    pub fn reward(&self, event: &Event<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
+        self.worth.of(event.root)
+    }
+
+    /// Whether the event has a reward: each expression has a value that is an amount.
+    pub fn has_reward(&self, event: &Event<'_>) -> bool {
+        self.worth.is_defined(event.root)
+    }
+
+    pub(crate) fn worth(&self) -> &Worth {
+        &self.worth
     }
 
     /// The offset in `campaigns` of the record that it was read from; -1 if it came otherwise, from a
@@ -68,13 +94,14 @@ impl Rule {
         self.offset
     }
 
-    /// Whether the event wins the campaign: it is active, live at the event's time and its pattern is
-    /// met.
+    /// Whether the event wins the campaign: it is active, live at the event's time, its pattern is met and the event has
+    /// its reward.
     pub fn is_won_by(&self, event: &Event<'_>) -> bool {
         // The pattern first: most campaigns of a rule set are live, and few patterns match.
         self.pattern.matches(event.root)
             && self.campaign.status == Status::Active
             && self.campaign.schedule.contains(event.occurred_at)
+            && self.has_reward(event)
     }
 }
 
@@ -84,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    fn compile(when: &serde_json::Value) -> Result<Rule, PatternErrors> {
+    fn compile(when: &serde_json::Value) -> Result<Rule, RuleError> {
         let campaign = json!({
             "id": "ten",
             "name": "Ten",
@@ -99,8 +126,11 @@ mod tests {
     fn a_rule_carries_its_campaign_its_reward_and_where_it_was_read() {
         let rule = compile(&json!({"event_type": ["purchase"]})).unwrap();
         assert_eq!(rule.campaign().name, "Ten");
+        let Worth::Constant(reward) = rule.worth() else {
+            panic!("it has no expression");
+        };
         assert_eq!(
-            rule.reward().get(),
+            reward.get(),
             r#"{"kind":"credit","amount":"10.1","currency":"USD","points":1.5}"#
         );
         assert_eq!(rule.offset(), -1);

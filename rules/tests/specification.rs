@@ -1,18 +1,20 @@
-//! The examples of `docs/rules.md`: each block marked `json rules-test` is run.
+//! The examples of `docs/rules.md`: each block marked `json rules-test` or `json rules-reward` is run.
 
-use rules::{Pattern, limits, problem::PatternErrors};
-use schemas::{Document, Limits};
-use serde_json::Value;
+use rules::{Pattern, Rule, check, limits, problem::PatternErrors};
+use schemas::{Document, Event, Limits};
+use serde_json::{Value, json};
 
 const SPECIFICATION: &str = include_str!("../../docs/rules.md");
 
-/// Each marked block, with the number of its first line.
-fn examples() -> Vec<(usize, Value)> {
+/// Each block marked so, with the number of its first line.
+fn examples(mark: &str) -> Vec<(usize, Value)> {
     let mut examples = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (number, line) in (1..).zip(SPECIFICATION.lines()) {
         match (&mut open, line) {
-            (None, "```json rules-test") => open = Some((number + 1, String::new())),
+            (None, line) if line.strip_prefix("```json ") == Some(mark) => {
+                open = Some((number + 1, String::new()));
+            }
             (Some((first, text)), "```") => {
                 let example = serde_json::from_str(text)
                     .unwrap_or_else(|error| panic!("the example at line {first}: {error}"));
@@ -36,7 +38,7 @@ fn parse(example: &Value) -> Result<Pattern, PatternErrors> {
 
 #[test]
 fn every_example_is_true() {
-    let examples = examples();
+    let examples = examples("rules-test");
     assert!(examples.len() >= 25, "{} examples", examples.len());
     for (line, example) in examples {
         if let Some(expected) = example["invalid"].as_str() {
@@ -55,6 +57,58 @@ fn every_example_is_true() {
                 let found = pattern.matches(document.root());
                 assert_eq!(found, expected, "line {line}: {event}");
             }
+        }
+    }
+}
+
+/// A campaign with the reward of an example.
+fn campaign(example: &Value) -> Result<Rule, String> {
+    let campaign = json!({
+        "id": "c", "name": "c", "when": {"event_type": ["purchase"]}, "reward": example["reward"],
+    });
+    check::campaign(&campaign).map_err(|problems| problems[0].to_string())
+}
+
+#[test]
+fn every_reward_is_what_it_says() {
+    let examples = examples("rules-reward");
+    assert!(examples.len() >= 5, "{} examples", examples.len());
+    for (line, example) in examples {
+        if let Some(expected) = example["invalid"].as_str() {
+            let problem = campaign(&example).unwrap_err();
+            assert!(
+                problem.starts_with("/reward/amount: "),
+                "line {line}: {problem}"
+            );
+            assert!(problem.contains(expected), "line {line}: {problem}");
+            continue;
+        }
+        let rule = campaign(&example).unwrap_or_else(|problem| panic!("line {line}: {problem}"));
+        let mut event = example["event"].clone();
+        for (name, value) in [
+            ("event_id", "e"),
+            ("customer_id", "c"),
+            ("event_type", "purchase"),
+            ("occurred_at", "2026-11-24T00:00:00Z"),
+        ] {
+            event[name] = value.into();
+        }
+        let mut document = Document::new();
+        document
+            .read(event.to_string().as_bytes(), Limits::default())
+            .unwrap();
+        let event = Event::of(&document).unwrap();
+        match (rule.reward(&event), example["undefined"].as_str()) {
+            (Ok(reward), None) => {
+                let reward: Value = serde_json::from_str(reward.get()).unwrap();
+                assert_eq!(reward, example["is"], "line {line}");
+                assert!(rule.is_won_by(&event), "line {line}");
+            }
+            (Err(why), Some(expected)) => {
+                assert_eq!(why.to_string(), expected, "line {line}");
+                assert!(!rule.is_won_by(&event), "line {line}");
+            }
+            (reward, _) => panic!("line {line}: {reward:?}"),
         }
     }
 }
@@ -82,6 +136,9 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_CONJUNCTIONS,
             limits::MAX_EXPANDED_CONDITIONS,
             limits::MAX_CONDITIONS_A_FIELD,
+            limits::MAX_EXPRESSION_BYTES,
+            limits::MAX_EXPRESSION_DEPTH,
+            limits::MAX_DECIMALS as usize,
         ]
     );
 }

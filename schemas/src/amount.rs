@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -48,6 +48,23 @@ impl Amount {
             return Err(AmountError::OutOfRange(decimal));
         }
         Ok(Self(decimal))
+    }
+
+    /// The amount nearest to a decimal: rounded to 10 decimals, halves away from zero, without zeros at its end.
+    ///
+    /// # Errors
+    /// [`AmountError`] when it does not fit, or is below zero.
+    pub fn nearest(decimal: Decimal) -> Result<Self, AmountError> {
+        let rounding = RoundingStrategy::MidpointAwayFromZero;
+        let rounded = decimal.round_dp_with_strategy(MAX_DECIMALS, rounding);
+        let rounded = rounded.normalize();
+        if rounded.is_sign_negative() && !rounded.is_zero() {
+            return Err(AmountError::Negative(rounded));
+        }
+        if rounded >= Decimal::from(END) {
+            return Err(AmountError::OutOfRange(rounded));
+        }
+        Ok(Self(rounded))
     }
 
     /// The exact decimal.
@@ -119,6 +136,26 @@ mod tests {
         for (json, written) in cases {
             let amount: Amount = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), written);
+        }
+    }
+
+    #[test]
+    fn the_nearest_amount_has_ten_decimals() {
+        let cases = [
+            ("3.7500", Ok("3.75")),
+            ("0.00000000005", Ok("0.0000000001")),
+            ("0.00000000004", Ok("0")),
+            ("-0.00000000004", Ok("0")),
+            ("-0.01", Err("-0.01 is below zero")),
+            ("1000000000000000000", Err("does not fit")),
+        ];
+        for (decimal, expected) in cases {
+            let nearest = Amount::nearest(Decimal::from_str_exact(decimal).unwrap());
+            match (nearest, expected) {
+                (Ok(nearest), Ok(expected)) => assert_eq!(nearest.to_string(), expected),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected)),
+                (nearest, _) => panic!("{decimal}: {nearest:?}"),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, CampaignId};
+use crate::{CampaignId, RewardAmount};
 
 /// A campaign as it stands in the compacted topic.
 ///
@@ -103,13 +103,14 @@ impl Schedule {
 pub struct Reward {
     /// What kind of reward, such as `credit`; the reward service knows what it means.
     pub kind: String,
-    /// How much, exactly; a JSON number or its decimal text.
+    /// How much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Amount>,
+    pub amount: Option<RewardAmount>,
     /// The currency of the amount (ISO 4217).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    /// The reward service's own fields.
+    /// The reward service's own fields. One that is an object with the only field `expression` stands for the
+    /// expression's value.
     #[serde(flatten)]
     pub further: BTreeMap<String, serde_json::Value>,
 }
@@ -265,7 +266,7 @@ mod tests {
         assert_eq!(campaign.version, 1);
         assert_eq!(campaign.status, Status::Active);
         assert!(campaign.schedule.contains(Timestamp::MIN));
-        assert_eq!(campaign.reward.amount.unwrap().to_string(), "10.1");
+        assert_eq!(campaign.reward.amount.as_ref().unwrap().to_string(), "10.1");
         assert_eq!(campaign.reward.further["account"], json!("promo"));
         for field in ["id", "name", "when", "reward"] {
             let mut broken = document();

@@ -24,6 +24,7 @@ pub mod document;
 pub mod hash;
 pub mod number;
 pub mod paths;
+pub mod reward_amount;
 
 pub mod campaign;
 pub mod change;
@@ -46,3 +47,4 @@ pub use ids::{CampaignId, CustomerId, EventId, IdError, MatchId};
 pub use match_document::{Match, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};
+pub use reward_amount::RewardAmount;

@@ -6,9 +6,10 @@ use rand::seq::IndexedRandom as _;
 use schemas::{Campaign, CustomerId, EventDocument, EventId, IdError};
 use serde_json::{Map, Value, json};
 
-const CAMPAIGNS: [&str; 4] = [
+const CAMPAIGNS: [&str; 5] = [
     include_str!("../../examples/campaigns/coffee-week.json"),
     include_str!("../../examples/campaigns/come-back.json"),
+    include_str!("../../examples/campaigns/five-percent-back.json"),
     include_str!("../../examples/campaigns/ten-for-fifty.json"),
     include_str!("../../examples/campaigns/welcome-points.json"),
 ];

@@ -235,6 +235,13 @@ fn json_schema(record: &Value) -> Value {
             required.push(name);
         }
     }
+    if record["name"] == "Campaign" {
+        // Its Avro form keeps an expression elsewhere.
+        properties["reward"]["properties"]["amount"] = json!({
+            "type": "string",
+            "description": "How much: an exact decimal, never negative, or an expression over the event (docs/rules.md).",
+        });
+    }
     json!({"type": "object", "properties": properties, "required": required})
 }
 

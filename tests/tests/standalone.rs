@@ -108,7 +108,7 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
     // What was there is there again, and the sample campaigns have not been written once more.
     let again = Standalone::start(folder.path(), &[("SAMPLES", "false")]);
     assert!(again.kept() >= before, "{} of {before}", again.kept());
-    assert_eq!(again.kafka().read_all("campaigns").len(), 5);
+    assert_eq!(again.kafka().read_all("campaigns").len(), 6);
     let (status, _) = again.process.terminate();
     assert!(status.success(), "{status}");
 }
@@ -190,6 +190,10 @@ fn wins(event: &Value) -> Vec<String> {
                 && coupon.starts_with("BACK-")
                 && coupon.ends_with("-2026")
                 && number("days_away") > 30.0,
+        ),
+        (
+            "five-percent-back",
+            kind == "purchase" && number("amount") >= 10.0 && among("tier", &["silver", "gold"]),
         ),
         (
             "ten-for-fifty",

@@ -66,14 +66,16 @@ pub(super) struct ScheduleDocument {
     end: Option<Timestamp>,
 }
 
-/// What a match is worth. Further fields are the reward service's own and are passed to it.
+/// What a match is worth. Further fields are the reward service's own and are passed to it; one that is an object with the
+/// only field `expression` is replaced by the expression's value.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documentation")]
 pub(super) struct RewardDocument {
     /// What kind of reward; the reward service knows what it means.
     #[schema(example = "credit")]
     kind: String,
-    /// How much, as a decimal text; a number is taken, too.
+    /// How much, as a decimal text; a number is taken, too. A text that is no number is an expression over the event, such
+    /// as `min(payload.amount * 0.05, 20)`, in the language of docs/rules.md.
     #[schema(example = "10.00")]
     amount: Option<String>,
     /// The currency of the amount (ISO 4217).

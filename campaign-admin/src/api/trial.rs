@@ -39,8 +39,8 @@ pub(super) struct TrialReport {
 /// How an event fares with the campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TrialResult {
-    /// Whether it wins as the document stands: it is active, live at the time of the event, and its pattern
-    /// is met.
+    /// Whether it wins as the document stands: it is active, live at the time of the event, its pattern is met and its
+    /// reward has a value.
     wins: bool,
     /// Whether it would win if the campaign was active.
     wins_if_active: bool,
@@ -106,7 +106,7 @@ fn fare(rule: &Rule, event: Value, at: usize, now: Timestamp) -> Result<TrialRes
     let explanation = Explanation::of(rule, &event);
     Ok(TrialResult {
         wins: explanation.wins,
-        wins_if_active: explanation.schedule.held && explanation.when.held,
+        wins_if_active: explanation.wins_if_active(),
         text: explanation.to_string(),
         explanation,
     })

@@ -49,9 +49,9 @@ pub enum Refused {
     /// The document is broken.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
-    /// The document's `when` is broken.
+    /// The document's `when` or an expression of its reward is broken.
     #[error(transparent)]
-    Pattern(#[from] rules::PatternErrors),
+    Rule(#[from] rules::RuleError),
 }
 
 impl Refused {
@@ -62,7 +62,8 @@ impl Refused {
             Self::Campaign(CampaignError::Key { .. }) => "key_mismatch",
             Self::Campaign(CampaignError::Unsupported { .. }) => "unsupported",
             Self::Campaign(_) => "invalid_document",
-            Self::Pattern(_) => "invalid_pattern",
+            Self::Rule(rules::RuleError::Pattern(_)) => "invalid_pattern",
+            Self::Rule(_) => "invalid_reward",
         }
     }
 }

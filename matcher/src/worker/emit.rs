@@ -67,6 +67,9 @@ impl Emitter {
     ) -> Result<usize, KafkaError> {
         let campaign = rule.campaign();
         let matched_at = now_in_millis();
+        let reward = rule
+            .reward(event)
+            .expect("the decider lets nothing win without a reward");
         self.match_id.clear();
         write!(self.match_id, "{}:{}", event.event_id, campaign.id)
             .expect("writing to a string cannot fail");
@@ -80,7 +83,7 @@ impl Emitter {
             event_type: Cow::Borrowed(event.event_type),
             occurred_at: event.occurred_at,
             matched_at,
-            reward: Cow::Borrowed(rule.reward()),
+            reward,
             source: Source {
                 topic: Cow::Borrowed(message.topic()),
                 partition: message.partition(),

@@ -14,6 +14,7 @@ use service::Metrics;
 pub struct WorkerMetrics {
     events: IntCounter,
     matches: IntCounter,
+    undefined_rewards: IntCounter,
     dead_letters: IntCounterVec,
     event_age: Histogram,
     transactions: HistogramVec,
@@ -34,6 +35,10 @@ impl WorkerMetrics {
                 "Events processed and committed.",
             ),
             matches: metrics.counter("matcher_matches_total", "Matches committed."),
+            undefined_rewards: metrics.counter(
+                "matcher_undefined_rewards_total",
+                "Campaigns not won because an expression of their reward had no value for the event.",
+            ),
             dead_letters: metrics.counter_vec(
                 "matcher_dead_letters_total",
                 "Events that can never be processed, by reason.",
@@ -60,6 +65,7 @@ impl WorkerMetrics {
     pub(super) fn committed(&self, tally: &Tally, events: usize, took: Duration) {
         self.events.inc_by(events as u64);
         self.matches.inc_by(tally.ages.len() as u64);
+        self.undefined_rewards.inc_by(tally.undefined_rewards);
         for &age in &tally.ages {
             self.event_age.observe(age);
         }
@@ -87,6 +93,7 @@ impl WorkerMetrics {
 pub(super) struct Tally {
     /// Seconds from record to match, one a match.
     ages: Vec<f64>,
+    pub(super) undefined_rewards: u64,
     dead_letters: Vec<&'static str>,
 }
 

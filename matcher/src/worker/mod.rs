@@ -312,6 +312,7 @@ impl Worker {
                         .map_err(Rebuild::Produce)?;
                     batch.tally.matched(message.timestamp());
                 }
+                batch.tally.undefined_rewards += self.decider.take_undefined_rewards();
             }
             Err(Unread::Waiting(schema)) => {
                 let waiting = Waiting {

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Condition, Explanation, Findings, Or, Part};
 use crate::problem::clip;
+use crate::reward::RewardFinding;
 
 const HELD: char = '✓';
 const FAILED: char = '✗';
@@ -35,8 +36,26 @@ impl Display for Explanation {
                 format_args!("schedule.end: {end}; the event is of {at}"),
             )?;
         }
-        findings(f, 1, &self.when)
+        findings(f, 1, &self.when)?;
+        self.reward.iter().try_for_each(|found| reward(f, found))
     }
+}
+
+fn reward(f: &mut Formatter<'_>, found: &RewardFinding) -> fmt::Result {
+    let path = found.pointer[1..].replace('/', ".");
+    line(
+        f,
+        1,
+        found.held,
+        format_args!("{path}: {}", found.expression),
+    )?;
+    if let Some(value) = found.value {
+        write!(f, " is {value}")?;
+    }
+    if let Some(why) = &found.why {
+        write!(f, " has no value; {why}")?;
+    }
+    Ok(())
 }
 
 /// One line, or what begins one; `depth` counts the steps that it is moved to the right.

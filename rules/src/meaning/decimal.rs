@@ -33,18 +33,23 @@ impl DecimalRange {
     }
 
     pub(super) fn is_met_by(&self, value: &Value<'_>) -> bool {
-        let decimal = match value {
-            Value::String(text) => exact(text),
-            Value::Number(number) => of_number(*number),
-            _ => None,
-        };
-        decimal.is_some_and(|decimal| (self.low, self.high).contains(&decimal))
+        of_value(value).is_some_and(|decimal| (self.low, self.high).contains(&decimal))
+    }
+}
+
+/// A value of an event as a decimal: a number, or a string that is one. None if it is neither, or has more digits than can be
+/// held exactly (28).
+pub(crate) fn of_value(value: &Value<'_>) -> Option<Decimal> {
+    match value {
+        Value::String(text) => exact(text),
+        Value::Number(number) => of_number(*number),
+        _ => None,
     }
 }
 
 /// A decimal as it is written: a sign, digits, a point and digits. None if it has an exponent, or more digits than can be
 /// held exactly (28).
-fn exact(text: &str) -> Option<Decimal> {
+pub(crate) fn exact(text: &str) -> Option<Decimal> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_decimal = match digits.split_once('.') {

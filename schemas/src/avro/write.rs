@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
-use crate::{Amount, Campaign, CampaignChange, Match, Reward, Schedule};
+use crate::{Amount, Campaign, CampaignChange, Match, Reward, RewardAmount, Schedule};
 
 /// Decimals after the point of every amount, as the schemas have it.
 const AMOUNT_SCALE: u32 = 10;
@@ -86,10 +86,16 @@ impl Out<'_> {
 
     pub(crate) fn reward(&mut self, reward: &Reward) {
         self.text(&reward.kind);
-        self.nullable(reward.amount, Self::amount);
+        let amount = reward.amount.as_ref();
+        self.nullable(amount.and_then(RewardAmount::exact), Self::amount);
         self.nullable(reward.currency.as_deref(), Self::text);
-        let texts = reward.further.iter();
-        self.map(texts.map(|(key, value)| (key, value.to_string())));
+        // An expression is a further field that is called `amount`: a reader that knows no expressions refuses the
+        // campaign, instead of paying nothing.
+        let expression = amount.and_then(RewardAmount::expression);
+        let expression = expression.map(|text| ("amount", Json::from(text).to_string()));
+        let further = (reward.further.iter()).map(|(key, value)| (key.as_str(), value.to_string()));
+        let texts: Vec<_> = expression.into_iter().chain(further).collect();
+        self.map(texts.into_iter());
     }
 
     fn schedule(&mut self, schedule: &Schedule) {

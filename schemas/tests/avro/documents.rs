@@ -72,6 +72,18 @@ fn campaign_json() -> Json {
     })
 }
 
+#[test]
+fn an_amount_that_is_an_expression_comes_back() {
+    let mut json = campaign_json();
+    json["reward"]["amount"] = "payload.amount * 0.05".into();
+    let campaign: Campaign = serde_json::from_value(json).unwrap();
+    let mut value = Vec::new();
+    WRITTEN.write_campaign(&campaign, &mut value);
+    let mut reader = reader(contract("campaigns").schema);
+    let read = reader.read_campaign(Encoded::plain(&value)).unwrap();
+    assert_eq!(read.reward, campaign.reward);
+}
+
 fn campaign() -> Campaign {
     Campaign::from_json(campaign_json().to_string().as_bytes()).unwrap()
 }

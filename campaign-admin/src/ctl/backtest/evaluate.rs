@@ -22,6 +22,8 @@ const BLOCK: usize = 1024 * 1024;
 pub(super) struct Totals {
     pub(super) events: u64,
     pub(super) matches: u64,
+    /// Campaigns not won because an expression of their reward had no value.
+    pub(super) undefined_rewards: u64,
     /// Lines that are no events, by the reason that the matcher would give.
     pub(super) dead_letters: BTreeMap<&'static str, u64>,
 }
@@ -149,6 +151,7 @@ fn work(
                 );
             }
         }
+        found.totals.undefined_rewards = decider.take_undefined_rewards();
         if send_found.send(found).is_err() {
             return;
         }
@@ -188,6 +191,7 @@ impl Totals {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
+        self.undefined_rewards += other.undefined_rewards;
         for (reason, count) in other.dead_letters {
             *self.dead_letters.entry(reason).or_default() += count;
         }

@@ -102,6 +102,7 @@ impl Backtest {
         let document = json!({
             "events": totals.events,
             "matches": totals.matches,
+            "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
             "events_per_second": per_second,
             "campaigns": rules.len(),
@@ -120,6 +121,15 @@ impl Backtest {
             )
         })?;
         if form == Form::Table {
+            if totals.undefined_rewards > 0 {
+                let count = totals.undefined_rewards;
+                note(styled(
+                    WARN,
+                    format_args!(
+                        "{count} campaigns not won, for their reward had no value; try says why"
+                    ),
+                ));
+            }
             for (reason, count) in &totals.dead_letters {
                 let file = self.events.display();
                 note(styled(

@@ -1,0 +1,320 @@
+//! What the matches of a campaign carry as their reward: the same text for all, or one that is made for each event.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use schemas::{Amount, Node, Reward, RewardAmount};
+use serde::Serialize;
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use crate::expression::{Expression, ExpressionError, ExpressionProblem, Undefined};
+
+/// The field that makes an object an expression.
+const EXPRESSION: &str = "expression";
+
+/// A reward, its expressions compiled. One without expressions is written once.
+#[derive(Debug, Clone)]
+pub(crate) enum Worth {
+    Constant(Box<RawValue>),
+    Computed(Box<Computed>),
+}
+
+/// A reward with expressions: what stands between them is written already.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    parts: Box<[Part]>,
+    tail: Box<str>,
+}
+
+/// An expression and the JSON before it.
+#[derive(Debug, Clone)]
+struct Part {
+    before: Box<str>,
+    field: Box<str>,
+    expression: Expression,
+}
+
+/// Everything that is wrong with the expressions of a reward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewardErrors(Vec<RewardError>);
+
+/// What is wrong with one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("reward.{field}: {error}")]
+pub struct RewardError {
+    /// The field of the reward.
+    pub field: String,
+    /// What, and where in the expression.
+    pub error: ExpressionError,
+}
+
+impl RewardErrors {
+    /// The problems; at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &RewardError> {
+        self.0.iter()
+    }
+}
+
+impl std::fmt::Display for RewardErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RewardErrors {}
+
+/// What an expression of a reward comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RewardFinding {
+    /// Whether it has a value that is an amount.
+    pub held: bool,
+    /// Where it is written: a JSON pointer into the campaign's document, such as `/reward/amount`.
+    pub pointer: String,
+    /// The expression.
+    pub expression: String,
+    /// The amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Amount>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Worth {
+    /// Compiles a reward.
+    ///
+    /// # Errors
+    /// [`RewardErrors`] lists the expressions that are wrong.
+    pub(crate) fn compile(reward: &Reward) -> Result<Self, RewardErrors> {
+        let mut writer = Writer::default();
+        writer.constant("kind", &reward.kind);
+        match &reward.amount {
+            None => {}
+            Some(RewardAmount::Exact(amount)) => writer.constant("amount", amount),
+            Some(RewardAmount::Expression(text)) => writer.expression("amount", text),
+        }
+        if let Some(currency) = &reward.currency {
+            writer.constant("currency", currency);
+        }
+        for (field, value) in &reward.further {
+            match expression_of(value) {
+                Some(text) => writer.expression(field, text),
+                None => writer.constant(field, value),
+            }
+        }
+        writer.end()
+    }
+
+    /// The JSON of the reward for an event.
+    ///
+    /// # Errors
+    /// [`Undefined`] when an expression has no value, or one that is no amount.
+    pub(crate) fn of(&self, event: Node<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
+        let computed = match self {
+            Self::Constant(json) => return Ok(Cow::Borrowed(json)),
+            Self::Computed(computed) => computed,
+        };
+        let mut json = String::with_capacity(128);
+        for part in &computed.parts {
+            let amount = part.amount(event)?;
+            json.push_str(&part.before);
+            let _infallible = write!(json, "\"{amount}\"");
+        }
+        json.push_str(&computed.tail);
+        let json = RawValue::from_string(json).expect("parts of JSON with texts of digits between");
+        Ok(Cow::Owned(json))
+    }
+
+    /// Whether the event has this reward.
+    pub(crate) fn is_defined(&self, event: Node<'_>) -> bool {
+        self.parts().iter().all(|part| part.amount(event).is_ok())
+    }
+
+    /// What each expression comes to.
+    pub(crate) fn findings(&self, event: Node<'_>) -> Vec<RewardFinding> {
+        let findings = self.parts().iter().map(|part| {
+            let amount = part.amount(event);
+            RewardFinding {
+                held: amount.is_ok(),
+                pointer: pointer(&part.field),
+                expression: part.expression.to_string(),
+                why: amount.as_ref().err().map(ToString::to_string),
+                value: amount.ok(),
+            }
+        });
+        findings.collect()
+    }
+
+    fn parts(&self) -> &[Part] {
+        match self {
+            Self::Constant(_) => &[],
+            Self::Computed(computed) => &computed.parts,
+        }
+    }
+}
+
+/// Where a field of the reward stands in a campaign's document (RFC 6901).
+pub(crate) fn pointer(field: &str) -> String {
+    format!("/reward/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
+fn expression_of(value: &Json) -> Option<&str> {
+    let fields = value.as_object().filter(|fields| fields.len() == 1)?;
+    fields.get(EXPRESSION)?.as_str()
+}
+
+impl Part {
+    fn amount(&self, event: Node<'_>) -> Result<Amount, Undefined> {
+        Ok(Amount::nearest(self.expression.evaluate(event)?)?)
+    }
+}
+
+/// Writes the object, and compiles what is in it.
+#[derive(Default)]
+struct Writer {
+    json: String,
+    parts: Vec<Part>,
+    errors: Vec<RewardError>,
+    has_fields: bool,
+}
+
+impl Writer {
+    fn name(&mut self, name: &str) {
+        self.json.push(if self.has_fields { ',' } else { '{' });
+        self.has_fields = true;
+        self.value(&name);
+        self.json.push(':');
+    }
+
+    fn value(&mut self, value: &impl Serialize) {
+        let json = serde_json::to_string(value);
+        self.json += &json.expect("a reward is made of strings and JSON values");
+    }
+
+    fn constant(&mut self, name: &str, value: &impl Serialize) {
+        self.name(name);
+        self.value(value);
+    }
+
+    fn expression(&mut self, field: &str, text: &str) {
+        match compile(text) {
+            Ok(Compiled::Constant(amount)) => self.constant(field, &amount),
+            Ok(Compiled::Computed(expression)) => {
+                self.name(field);
+                self.parts.push(Part {
+                    before: std::mem::take(&mut self.json).into(),
+                    field: field.into(),
+                    expression,
+                });
+            }
+            Err(error) => {
+                let field = field.to_owned();
+                self.errors.push(RewardError { field, error });
+            }
+        }
+    }
+
+    fn end(mut self) -> Result<Worth, RewardErrors> {
+        if !self.errors.is_empty() {
+            return Err(RewardErrors(self.errors));
+        }
+        self.json.push('}');
+        if self.parts.is_empty() {
+            let json = RawValue::from_string(self.json).expect("an object was written");
+            return Ok(Worth::Constant(json));
+        }
+        Ok(Worth::Computed(Box::new(Computed {
+            parts: self.parts.into(),
+            tail: self.json.into(),
+        })))
+    }
+}
+
+enum Compiled {
+    Constant(Amount),
+    Computed(Expression),
+}
+
+/// An expression that is the same for all events is worked out here, and must be an amount.
+fn compile(text: &str) -> Result<Compiled, ExpressionError> {
+    let expression = Expression::parse(text)?;
+    let Some(constant) = expression.constant() else {
+        return Ok(Compiled::Computed(expression));
+    };
+    let amount = constant.and_then(|value| Ok(Amount::nearest(value)?));
+    amount
+        .map(Compiled::Constant)
+        .map_err(|why| ExpressionError {
+            at: 1,
+            problem: ExpressionProblem::Never {
+                why: why.to_string(),
+            },
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Document, Limits};
+    use serde_json::json;
+
+    use super::*;
+
+    fn reward(json: &Json) -> Result<Worth, RewardErrors> {
+        Worth::compile(&serde_json::from_value(json.clone()).unwrap())
+    }
+
+    fn of(worth: &Worth, event: &Json) -> Result<String, String> {
+        let mut document = Document::new();
+        let event = event.to_string();
+        document.read(event.as_bytes(), Limits::default()).unwrap();
+        let json = worth
+            .of(document.root())
+            .map_err(|error| error.to_string())?;
+        assert!(worth.is_defined(document.root()));
+        Ok(json.get().to_owned())
+    }
+
+    #[test]
+    fn expressions_are_replaced_by_amounts_and_all_else_stays() {
+        let worth = reward(&json!({
+            "kind": "credit", "amount": "payload.amount * 0.05", "currency": "USD", "note": "payload.amount",
+            "points": {"expression": "floor(payload.amount)"}, "step": {"expression": "1", "of": 2}, "x": 1.5,
+        }))
+        .unwrap();
+        assert_eq!(
+            of(&worth, &json!({"payload": {"amount": 75.10}})).unwrap(),
+            r#"{"kind":"credit","amount":"3.755","currency":"USD","note":"payload.amount","points":"75","step":{"expression":"1","of":2},"x":1.5}"#
+        );
+        assert_eq!(
+            of(&worth, &json!({"payload": {}})).unwrap_err(),
+            "payload.amount is absent"
+        );
+        assert_eq!(
+            of(&worth, &json!({"payload": {"amount": -1}})).unwrap_err(),
+            "-0.05 is below zero; an amount may not be negative"
+        );
+    }
+
+    #[test]
+    fn what_is_the_same_for_all_events_is_worked_out_once() {
+        let worth = reward(&json!({"kind": "credit", "amount": "2 * 5.00"})).unwrap();
+        assert!(matches!(worth, Worth::Constant(_)));
+        assert_eq!(
+            of(&worth, &json!({})).unwrap(),
+            r#"{"kind":"credit","amount":"10"}"#
+        );
+        let error = reward(&json!({"kind": "credit", "amount": "1 - 2"})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "reward.amount: at character 1: this is the same for all events, and no amount: -1 is below zero; \
+             an amount may not be negative"
+        );
+    }
+}
