@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// A server of this test run, under a name of its own. Ends and forgets its data when it is dropped,
 /// or when the test's process ends.
@@ -14,22 +14,31 @@ pub struct Server {
     kind: &'static str,
     name: String,
     address: String,
+    /// Further properties of a broker.
+    properties: Option<NamedTempFile>,
 }
 
 impl Server {
     /// Starts a Kafka broker.
     pub fn kafka() -> Self {
-        Self::start("kafka")
+        Self::start("kafka", None)
+    }
+
+    /// Starts a Kafka broker with these properties besides, a line each.
+    pub fn kafka_with(properties: &str) -> Self {
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), properties).expect("the file can be written");
+        Self::start("kafka", Some(file))
     }
 
     /// Starts a Cassandra node.
     pub fn cassandra() -> Self {
-        Self::start("cassandra")
+        Self::start("cassandra", None)
     }
 
     /// Starts a schema registry.
     pub fn registry() -> Self {
-        Self::start("registry")
+        Self::start("registry", None)
     }
 
     /// A broker that the tests of this binary share. Nobody may stop it.
@@ -50,7 +59,7 @@ impl Server {
         SHARED.get_or_init(Self::registry)
     }
 
-    fn start(kind: &'static str) -> Self {
+    fn start(kind: &'static str, properties: Option<NamedTempFile>) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("test-{}-{kind}-{number}", std::process::id());
@@ -58,6 +67,7 @@ impl Server {
             kind,
             name,
             address: String::new(),
+            properties,
         };
         server.restart();
         server
@@ -108,7 +118,9 @@ impl Server {
     /// Starts it again, with the data it had. Returns when it answers.
     pub fn restart(&mut self) {
         let pid = std::process::id().to_string();
-        let printed = script(&["start", self.kind, &self.name, "--until-pid", &pid]);
+        let properties = self.properties.as_ref().map(NamedTempFile::path);
+        let arguments = ["start", self.kind, &self.name, "--until-pid", &pid];
+        let printed = script_with(&arguments, properties);
         printed.trim().clone_into(&mut self.address);
     }
 
@@ -159,10 +171,17 @@ pub fn home() -> PathBuf {
 }
 
 fn script(arguments: &[&str]) -> String {
-    let output = Command::new(root().join("dev/server"))
-        .args(arguments)
-        .output()
-        .expect("dev/server can be run");
+    script_with(arguments, None)
+}
+
+/// Runs it with a file of properties.
+fn script_with(arguments: &[&str], properties: Option<&Path>) -> String {
+    let mut command = Command::new(root().join("dev/server"));
+    command.args(arguments);
+    if let Some(file) = properties {
+        command.env("DEV_KAFKA_PROPERTIES", file);
+    }
+    let output = command.output().expect("dev/server can be run");
     assert!(
         output.status.success(),
         "dev/server {arguments:?}: {}",
