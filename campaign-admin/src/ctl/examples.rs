@@ -2,75 +2,229 @@
 //!
 //! ```yaml
 //! tests:
-//!   - given: [{event_type: purchase, payload: {amount: 75, country: US}}]
-//!     expect: match            # or no_match
+//!   - name: a purchase that is large enough                # may be left out
+//!     given: [{event_type: purchase, payload: {amount: 75, country: US}}]
+//!     expect: match
+//!     reward: {amount: 10.00}                              # may be left out: fields of the match's reward
+//!   - given: [{event_type: purchase, payload: {amount: 5, country: US}}]
+//!     expect: no_match
+//!     why: payload.amount                                  # may be left out: what does not hold
 //! ```
 //!
 //! The last of the events is what is expected something of. What every event has and this one leaves out is filled in;
 //! its time is within the campaign's schedule.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
-use rules::{CampaignProblem, Explanation};
+use rules::explain::{Findings, Part};
+use rules::{CampaignProblem, Explanation, Rule};
 use schemas::{Document, Event, Limits, Schedule};
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
 
-/// How many tests a campaign has, and what failed.
-pub(super) fn run(local: &Local) -> (usize, Vec<Found>) {
-    let tests = match local.document.value.get("tests") {
-        None => return (0, Vec::new()),
-        Some(Json::Array(tests)) => tests,
-        Some(_) => {
-            let detail = "tests is a list of objects with `given` and `expect`".to_owned();
-            return (0, vec![found(local, "/tests".to_owned(), detail)]);
-        }
-    };
-    let mut failed = Vec::new();
-    for (number, test) in tests.iter().enumerate() {
-        if let Err((below, detail)) = one(local, test) {
-            failed.push(found(local, format!("/tests/{number}{below}"), detail));
+/// A test that was run.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Outcome {
+    /// The campaign.
+    pub(super) id: String,
+    /// Its name, or its number.
+    pub(super) test: String,
+    /// As `file:line`.
+    pub(super) place: String,
+    /// Whether it holds.
+    pub(super) held: bool,
+    /// Why it does not.
+    #[serde(flatten)]
+    pub(super) failure: Option<Failed>,
+}
+
+/// Why a test does not hold.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Failed {
+    /// Where: a JSON pointer into the campaign's document.
+    pub(super) pointer: String,
+    /// What was expected; none if the test is broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected: Option<String>,
+    /// What came instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<String>,
+    /// Why, or what is wrong with the test.
+    pub(super) detail: String,
+}
+
+impl Failed {
+    fn broken(pointer: &str, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.to_owned(),
+            expected: None,
+            found: None,
+            detail: detail.into(),
         }
     }
-    (tests.len(), failed)
 }
 
-fn found(local: &Local, pointer: String, detail: String) -> Found {
-    Found::new(&local.document, CampaignProblem { pointer, detail })
+/// Runs the tests of a campaign.
+pub(super) fn outcomes(local: &Local) -> Vec<Outcome> {
+    let outcome = |pointer: &str, test: String, failure: Option<Failed>| Outcome {
+        id: local.id().to_owned(),
+        test,
+        place: local.document.place(pointer),
+        held: failure.is_none(),
+        failure,
+    };
+    let tests = match local.document.value.get("tests") {
+        None => return Vec::new(),
+        Some(Json::Array(tests)) => tests,
+        Some(_) => {
+            let detail = "tests is a list of objects with `given` and `expect`";
+            let failed = Failed::broken("/tests", detail);
+            return vec![outcome("/tests", "tests".to_owned(), Some(failed))];
+        }
+    };
+    let rule = as_if_active(local);
+    let run = |(number, test): (usize, &Json)| {
+        let failed = one(&rule, test).err().map(|mut failed| {
+            failed.pointer = format!("/tests/{number}{}", failed.pointer);
+            failed
+        });
+        let name = test.get("name").and_then(Json::as_str);
+        let name = name.map_or_else(|| (number + 1).to_string(), str::to_owned);
+        let pointer = failed.as_ref().map_or_else(
+            || format!("/tests/{number}"),
+            |failed| failed.pointer.clone(),
+        );
+        outcome(&pointer, name, failed)
+    };
+    tests.iter().enumerate().map(run).collect()
 }
 
-/// Runs one test; what is wrong comes with its place in the test.
-fn one(local: &Local, test: &Json) -> Result<(), (String, String)> {
-    let expected = match test.get("expect").and_then(Json::as_str) {
+/// How many tests a campaign has, and what failed.
+pub(super) fn run(local: &Local) -> (usize, Vec<Found>) {
+    let outcomes = outcomes(local);
+    let count = outcomes.len();
+    let failed = outcomes.into_iter().filter_map(|outcome| outcome.failure);
+    let found = failed.map(|failed| {
+        let detail = match failed.expected {
+            Some(expected) => format!("{expected} was expected of this event\n{}", failed.detail),
+            None => failed.detail,
+        };
+        let pointer = failed.pointer;
+        Found::new(&local.document, CampaignProblem { pointer, detail })
+    });
+    (count, found.collect())
+}
+
+/// Runs one test; places are those in the test.
+fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
+    let expects_match = match test.get("expect").and_then(Json::as_str) {
         Some("match") => true,
         Some("no_match") => false,
         _ => {
-            let detail = "expect is `match` or `no_match`".to_owned();
-            return Err(("/expect".to_owned(), detail));
+            return Err(Failed::broken("/expect", "expect is `match` or `no_match`"));
         }
     };
     let given = test.get("given").and_then(Json::as_array);
     let Some((event, place)) = given.and_then(|given| Some((given.last()?, given.len() - 1)))
     else {
-        let detail = "given is a list of one event or more".to_owned();
-        return Err(("/given".to_owned(), detail));
+        let detail = "given is a list of one event or more";
+        return Err(Failed::broken("/given", detail));
     };
     let place = format!("/given/{place}");
-    let event = filled(event, &local.campaign.schedule);
+    let event = filled(event, &rule.campaign().schedule);
     let mut document = Document::new();
     let read = document.read(event.to_string().as_bytes(), Limits::default());
-    read.map_err(|error| (place.clone(), error.to_string()))?;
-    let event = Event::of(&document).map_err(|error| (place.clone(), error.to_string()))?;
-    let explanation = Explanation::of(&as_if_active(local), &event);
-    if explanation.wins == expected {
+    read.map_err(|error| Failed::broken(&place, error.to_string()))?;
+    let event = Event::of(&document).map_err(|error| Failed::broken(&place, error.to_string()))?;
+    let explanation = Explanation::of(rule, &event);
+    let verdict = |wins| if wins { "a match" } else { "no match" }.to_owned();
+    if explanation.wins != expects_match {
+        return Err(Failed {
+            pointer: place,
+            expected: Some(verdict(expects_match)),
+            found: Some(verdict(explanation.wins)),
+            detail: explanation.to_string(),
+        });
+    }
+    match (test.get("why"), test.get("reward")) {
+        (None, None) => Ok(()),
+        (Some(Json::String(why)), None) if !expects_match => reason(why, &explanation),
+        (None, Some(Json::Object(reward))) if expects_match => worth(reward, rule, &event),
+        (Some(_), _) => Err(Failed::broken(
+            "/why",
+            "why names what does not hold, as payload.amount, where `expect` is `no_match`",
+        )),
+        (None, Some(_)) => Err(Failed::broken(
+            "/reward",
+            "reward is an object of fields, where `expect` is `match`",
+        )),
+    }
+}
+
+/// Whether that is among what does not hold.
+fn reason(why: &str, explanation: &Explanation) -> Result<(), Failed> {
+    let mut failing = BTreeSet::new();
+    if !explanation.schedule.held {
+        failing.insert("schedule".to_owned());
+    }
+    add_failing(&explanation.when, &mut failing);
+    let rewards = explanation.reward.iter().filter(|found| !found.held);
+    failing.extend(rewards.map(|found| found.pointer[1..].replace('/', ".")));
+    if failing.contains(why) {
         return Ok(());
     }
-    let wanted = if expected { "a match" } else { "no match" };
-    Err((
-        place,
-        format!("{wanted} was expected of this event\n{explanation}"),
-    ))
+    let failing: Vec<_> = failing.into_iter().collect();
+    Err(Failed {
+        pointer: "/why".to_owned(),
+        expected: Some(format!("no match because of {why}")),
+        found: Some(format!("no match because of {}", failing.join(", "))),
+        detail: explanation.to_string(),
+    })
+}
+
+fn add_failing(findings: &Findings, into: &mut BTreeSet<String>) {
+    for part in findings.parts.iter().filter(|part| !part.held()) {
+        match part {
+            Part::Condition(condition) => {
+                into.insert(condition.path.clone());
+            }
+            Part::Or(or) => or
+                .objects
+                .iter()
+                .for_each(|object| add_failing(object, into)),
+        }
+    }
+}
+
+/// Whether the match has these fields of the reward.
+fn worth(expected: &Map<String, Json>, rule: &Rule, event: &Event<'_>) -> Result<(), Failed> {
+    let broken = |detail: String| Failed::broken("/reward", detail);
+    let reward = rule.reward(event).map_err(|why| broken(why.to_string()))?;
+    let reward: Map<String, Json> =
+        serde_json::from_str(reward.get()).map_err(|error| broken(error.to_string()))?;
+    for (field, expected) in expected {
+        let found = reward.get(field);
+        if !found.is_some_and(|found| is_same(found, expected)) {
+            let shown = |value: &Json| format!("reward.{field}: {value}");
+            return Err(Failed {
+                pointer: format!("/reward/{field}"),
+                expected: Some(shown(expected)),
+                found: Some(found.map_or_else(|| format!("no reward.{field}"), shown)),
+                detail: Explanation::of(rule, event).to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Amounts are the same when their values are, whether they are written as texts or as numbers.
+fn is_same(found: &Json, expected: &Json) -> bool {
+    let amount = |value: &Json| serde_json::from_value::<schemas::Amount>(value.clone()).ok();
+    found == expected || amount(found).is_some_and(|found| amount(expected) == Some(found))
 }
 
 /// An event with all that every event has.
@@ -129,6 +283,28 @@ mod tests {
   - {given: [{occurred_at: 2026-12-01T00:00:00Z, payload: {amount: 75}}], expect: no_match}
 ";
         assert_eq!(failures(tests), (3, Vec::new()));
+    }
+
+    #[test]
+    fn a_test_may_say_why_and_how_much() {
+        let tests = "
+  - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.amount}
+  - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.country}
+  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: credit}}
+  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: points}}
+  - {given: [{payload: {amount: 75}}], expect: match, why: payload.amount}
+";
+        let (count, failed) = failures(tests);
+        assert_eq!(count, 5);
+        let first: Vec<_> = failed
+            .iter()
+            .filter_map(|text| text.lines().next())
+            .collect();
+        insta::assert_snapshot!(first.join("\n"), @r#"
+        c.yaml:9: /tests/1/why: no match because of payload.country was expected of this event
+        c.yaml:11: /tests/3/reward/kind: reward.kind: "points" was expected of this event
+        c.yaml:12: /tests/4/why: why names what does not hold, as payload.amount, where `expect` is `no_match`
+        "#);
     }
 
     #[test]

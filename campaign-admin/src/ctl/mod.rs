@@ -22,6 +22,7 @@ mod diff;
 mod examples;
 mod get;
 mod history;
+mod test;
 mod turn;
 
 mod backtest;

@@ -14,7 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, check, dead_letters, diff, doctor, get, history, send, tail, try_out, turn,
+    apply, backtest, check, dead_letters, diff, doctor, get, history, send, tail, test, try_out,
+    turn,
 };
 
 /// Campaigns as files, and a look at what runs
@@ -91,6 +92,8 @@ enum Command {
     Revert(turn::Revert),
     /// Check files, run their tests, and ask the server
     Check(check::Check),
+    /// Run the tests in files; exits with 1 if one fails
+    Test(test::Test),
     /// Try events on campaigns, and explain each condition; writes nothing
     #[command(visible_alias = "explain")]
     Try(try_out::TryOut),
@@ -228,6 +231,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::History(history) => history.run(form, &api()?).await,
         Command::Revert(revert) => revert.run(form, &api()?).await,
         Command::Check(check) => check.run(form, &api()?).await,
+        Command::Test(test) => test.run(form),
         Command::Try(try_out) => try_out.run(form, &api()?).await,
         Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
