@@ -57,6 +57,19 @@ impl Connection {
         self.read()
     }
 
+    /// Whether anything of an answer is there; waits for nothing.
+    pub fn is_answered(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(!self.received.is_empty())
+            }
+            peeked => peeked.map(|_| true),
+        }
+    }
+
     /// Reads an answer.
     pub fn read(&mut self) -> io::Result<Answer> {
         loop {

@@ -101,6 +101,8 @@ fn a_request_that_waits_for_the_broker_is_answered_before_ingest_ends() {
     wait::until("no further connections", Duration::from_secs(30), || {
         Connection::open(&address).is_err().then_some(())
     });
+    // An answer that did not wait for the broker would be here by now: ingest has long read the request.
+    assert!(!waiting.is_answered().unwrap(), "an answer before its time");
     kafka.resume();
     assert_eq!(waiting.read().unwrap().status, 202);
     let patience = Duration::from_secs(30);
