@@ -6,6 +6,7 @@ use schemas::{Campaign, CampaignError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use crate::lint;
 use crate::parse::Path;
 use crate::problem::kind;
 use crate::reward::{self, Worth};
@@ -19,6 +20,28 @@ pub struct CampaignProblem {
     pub pointer: String,
     /// What, and what to write instead.
     pub detail: String,
+    /// A word that stays, for warnings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+impl CampaignProblem {
+    /// Something that is wrong.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+            code: None,
+        }
+    }
+
+    /// Something that is strange, with its code.
+    pub fn warning(code: &str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            code: Some(code.to_owned()),
+            ..Self::new(pointer, detail)
+        }
+    }
 }
 
 impl fmt::Display for CampaignProblem {
@@ -26,6 +49,10 @@ impl fmt::Display for CampaignProblem {
         match self.pointer.as_str() {
             "" => f.write_str(&self.detail),
             pointer => write!(f, "{pointer}: {}", self.detail),
+        }?;
+        match &self.code {
+            Some(code) => write!(f, " ({code})"),
+            None => Ok(()),
         }
     }
 }
@@ -37,10 +64,8 @@ impl fmt::Display for CampaignProblem {
 /// what is missing, then the pattern, then the expressions of the reward.
 pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     let Json::Object(fields) = document else {
-        return Err(vec![CampaignProblem {
-            pointer: String::new(),
-            detail: format!("a campaign is an object; this is {}", kind(document)),
-        }]);
+        let detail = format!("a campaign is an object; this is {}", kind(document));
+        return Err(vec![CampaignProblem::new("", detail)]);
     };
     let mut problems = Vec::new();
     for (name, value) in fields {
@@ -71,13 +96,14 @@ pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     })
 }
 
-/// What is strange in a campaign, although it is right: fields that no release so far knows.
+/// What is strange in a campaign, although it is right: fields that no release so far knows, and what is legal but
+/// probably wrong. Each has a code.
 pub fn warnings(campaign: &Campaign) -> Vec<CampaignProblem> {
-    let unknown = campaign.unknown_fields().map(|name| CampaignProblem {
-        pointer: field(name),
-        detail: "no release so far knows this field; it is kept, and has no effect".to_owned(),
+    let unknown = campaign.unknown_fields().map(|name| {
+        let detail = "no release so far knows this field; it is kept, and has no effect";
+        CampaignProblem::warning("unknown-field", field(name), detail)
     });
-    unknown.collect()
+    unknown.chain(lint::campaign(campaign)).collect()
 }
 
 /// The smallest campaign. Fields are checked one by one in its place, so that the first one that is
@@ -93,13 +119,8 @@ fn least() -> Map<String, Json> {
 }
 
 fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
-    let campaign: Campaign =
-        serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| {
-            CampaignProblem {
-                pointer: pointer(error.path()),
-                detail: error.inner().to_string(),
-            }
-        })?;
+    let campaign: Campaign = serde_path_to_error::deserialize(Json::Object(fields))
+        .map_err(|error| CampaignProblem::new(pointer(error.path()), error.inner().to_string()))?;
     campaign.check().map_err(|error| CampaignProblem {
         pointer: match &error {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
@@ -109,27 +130,26 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
             _ => String::new(),
         },
         detail: error.to_string(),
+        code: None,
     })?;
     Ok(campaign)
 }
 
 fn of_pattern(errors: &PatternErrors) -> impl Iterator<Item = CampaignProblem> {
-    let further = (errors.further() > 0).then(|| CampaignProblem {
-        pointer: "/when".to_owned(),
-        detail: format!("and {} further problems", errors.further()),
+    let further = (errors.further() > 0).then(|| {
+        let detail = format!("and {} further problems", errors.further());
+        CampaignProblem::new("/when", detail)
     });
-    let listed = errors.iter().map(|error| CampaignProblem {
-        pointer: format!("/when{}", error.pointer),
-        detail: error.problem.to_string(),
+    let listed = errors.iter().map(|error| {
+        CampaignProblem::new(format!("/when{}", error.pointer), error.problem.to_string())
     });
     listed.chain(further)
 }
 
 fn of_reward(errors: &RewardErrors) -> impl Iterator<Item = CampaignProblem> {
-    errors.iter().map(|error| CampaignProblem {
-        pointer: reward::pointer(&error.field),
-        detail: error.error.to_string(),
-    })
+    errors
+        .iter()
+        .map(|error| CampaignProblem::new(reward::pointer(&error.field), error.error.to_string()))
 }
 
 fn field(name: &str) -> String {

@@ -68,6 +68,7 @@ pub mod decide;
 
 pub mod check;
 pub mod explain;
+pub mod lint;
 
 pub use check::CampaignProblem;
 pub use decide::Decider;

@@ -152,6 +152,11 @@ impl Worth {
         findings.collect()
     }
 
+    /// Each expression with the field of the reward that it stands in.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = (&str, &Expression)> {
+        (self.parts().iter()).map(|part| (&*part.field, &part.expression))
+    }
+
     fn parts(&self) -> &[Part] {
         match self {
             Self::Constant(_) => &[],

@@ -32,6 +32,10 @@ pub(super) struct PlacedText {
     pointer: String,
     /// What, and what to write instead.
     detail: String,
+    /// Of a warning a word that stays, listed in docs/campaignctl.md.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "never-met")]
+    code: Option<String>,
 }
 
 impl From<CampaignProblem> for PlacedText {
@@ -39,6 +43,7 @@ impl From<CampaignProblem> for PlacedText {
         Self {
             pointer: problem.pointer,
             detail: problem.detail,
+            code: problem.code,
         }
     }
 }
@@ -72,10 +77,8 @@ fn warnings(campaign: &Campaign, now: Timestamp) -> Vec<CampaignProblem> {
     if let Some(end) = campaign.schedule.end
         && end <= now
     {
-        warnings.push(CampaignProblem {
-            pointer: "/schedule/end".to_owned(),
-            detail: "this is in the past; only events that come late can still win".to_owned(),
-        });
+        let detail = "this is in the past; only events that come late can still win";
+        warnings.push(CampaignProblem::warning("over", "/schedule/end", detail));
     }
     warnings
 }

@@ -120,10 +120,7 @@ pub(super) async fn replace(
     let campaign = read(&document)?;
     if campaign.id != id {
         let detail = format!("the id is {} and the address says {id}", campaign.id);
-        return Err(invalid(vec![CampaignProblem {
-            pointer: "/id".to_owned(),
-            detail,
-        }]));
+        return Err(invalid(vec![CampaignProblem::new("/id", detail)]));
     }
     let operation = Operation::Put(Box::new(campaign));
     make(&api, asker.change(id, operation, precondition, reason)).await

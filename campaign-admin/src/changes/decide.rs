@@ -119,10 +119,8 @@ fn merged(campaign: &Campaign, patch: &Value) -> Result<Campaign, Vec<CampaignPr
     }
     let rule = rules::check::campaign(&document)?;
     if rule.campaign().id != campaign.id {
-        return Err(vec![CampaignProblem {
-            pointer: "/id".to_owned(),
-            detail: "an id cannot be changed; create a campaign and delete this one".to_owned(),
-        }]);
+        let detail = "an id cannot be changed; create a campaign and delete this one";
+        return Err(vec![CampaignProblem::new("/id", detail)]);
     }
     Ok(rule.campaign().clone())
 }

@@ -146,7 +146,7 @@ impl Apply {
                 let detail =
                     format!("the label {name}: {value} is missing, which --selector asks for");
                 let pointer = "/labels".to_owned();
-                Found::new(&local.document, CampaignProblem { pointer, detail })
+                Found::new(&local.document, CampaignProblem::new(pointer, detail))
             })
         });
         missing.collect()

@@ -81,7 +81,7 @@ pub(crate) fn check(documents: Vec<Document>) -> (Vec<Local>, Vec<Found>) {
                         twin.document.place("/id")
                     );
                     let pointer = "/id".to_owned();
-                    wrong.push(Found::new(&document, CampaignProblem { pointer, detail }));
+                    wrong.push(Found::new(&document, CampaignProblem::new(pointer, detail)));
                 } else {
                     places.insert(campaign.id.clone(), right.len());
                     right.push(Local { document, campaign });

@@ -1,7 +1,7 @@
 //! `check`: whether campaigns are right, here and on the server, and whether their own tests hold.
 
 use clap::Args;
-use rules::Rule;
+use rules::{CampaignProblem, Rule};
 use serde_json::json;
 
 use super::api::Api;
@@ -32,6 +32,7 @@ impl Check {
             wrong.extend(failed);
         }
         let mut strange: Vec<Found> = right.iter().flat_map(warnings).collect();
+        strange.extend(twins(&right));
         let mut asked = None;
         if !self.offline {
             match check_on_server(api, &right).await {
@@ -79,6 +80,20 @@ impl Check {
         })?;
         Ok(Exit::yes_or_no(wrong.is_empty()))
     }
+}
+
+fn twins(right: &[Local]) -> impl Iterator<Item = Found> {
+    let twins = rules::lint::twins(right.iter().map(|local| &local.campaign));
+    twins.into_iter().map(|(later, earlier)| {
+        let (later, earlier) = (&right[later], &right[earlier]);
+        let detail = format!(
+            "its when, reward and schedule are those of {} at {}, so an event that wins one wins both",
+            earlier.id(),
+            earlier.document.place("/id")
+        );
+        let warning = CampaignProblem::warning("twin", "/id", detail);
+        Found::new(&later.document, warning)
+    })
 }
 
 fn warnings(local: &Local) -> Vec<Found> {

@@ -114,7 +114,7 @@ pub(super) fn run(local: &Local) -> (usize, Vec<Found>) {
             None => failed.detail,
         };
         let pointer = failed.pointer;
-        Found::new(&local.document, CampaignProblem { pointer, detail })
+        Found::new(&local.document, CampaignProblem::new(pointer, detail))
     });
     (count, found.collect())
 }

@@ -44,6 +44,13 @@ impl Expression {
     pub(crate) fn constant(&self) -> Option<Result<Decimal, Undefined>> {
         (!self.number.has_fields()).then(|| self.number.of(None))
     }
+
+    /// Each field that it cannot do without, as the steps from the event.
+    pub(crate) fn needed_fields(&self) -> Vec<&Field> {
+        let mut fields = Vec::new();
+        self.number.needed(&mut fields);
+        fields
+    }
 }
 
 /// What has a number for its value.
@@ -143,6 +150,35 @@ impl Number {
             }
         }
     }
+
+    /// Fields that are read whatever the event is. Those behind a condition or in a tier may never be.
+    fn needed<'e>(&'e self, into: &mut Vec<&'e Field>) {
+        match self {
+            Self::Field(field) => into.push(field),
+            Self::Constant(_) | Self::Default(..) | Self::Total(_) | Self::Count(_) => {}
+            Self::Negative(inner) | Self::Rounded(_, inner, _) | Self::Tier(inner, _) => {
+                inner.needed(into);
+            }
+            Self::Sum(first, rest) => {
+                first.needed(into);
+                for (_, term) in rest {
+                    term.needed(into);
+                }
+            }
+            Self::Product(first, rest) => {
+                first.needed(into);
+                for (_, factor) in rest {
+                    factor.needed(into);
+                }
+            }
+            Self::Choice(test, ..) => test.needed(into),
+            Self::Least(all) | Self::Greatest(all) => {
+                for one in all {
+                    one.needed(into);
+                }
+            }
+        }
+    }
 }
 
 impl Test {
@@ -152,6 +188,23 @@ impl Test {
             Self::Not(inner) => inner.has_fields(),
             Self::Compare(left, _, right) => left.has_fields() || right.has_fields(),
             Self::Equals(..) | Self::Differs(..) => true,
+        }
+    }
+
+    fn needed<'e>(&'e self, into: &mut Vec<&'e Field>) {
+        match self {
+            // The others may not be looked at.
+            Self::Any(all) | Self::All(all) => {
+                if let Some(first) = all.first() {
+                    first.needed(into);
+                }
+            }
+            Self::Not(inner) => inner.needed(into),
+            Self::Compare(left, _, right) => {
+                left.needed(into);
+                right.needed(into);
+            }
+            Self::Equals(..) | Self::Differs(..) => {}
         }
     }
 }
