@@ -34,6 +34,11 @@ const TIERS: [&str; 4] = ["none", "silver", "gold", "platinum"];
 
 /// The key and the value of the `n`th event.
 pub(crate) fn record(n: u64, occurred_at: &str) -> (String, Vec<u8>) {
+    record_in(1, n, occurred_at)
+}
+
+/// The same in a shop that has so many times as many merchants, articles and tags.
+pub(crate) fn record_in(breadth: u64, n: u64, occurred_at: &str) -> (String, Vec<u8>) {
     let dice = &mut Dice(n + 1);
     let event_type = if dice.below(10) < 7 {
         "purchase"
@@ -41,10 +46,10 @@ pub(crate) fn record(n: u64, occurred_at: &str) -> (String, Vec<u8>) {
         dice.one(&TYPES)
     };
     let items: Vec<Value> = (0..=dice.below(2))
-        .map(|_| json!({"sku": format!("SKU-{:05}", dice.below(5_000)), "quantity": 1 + dice.below(3)}))
+        .map(|_| json!({"sku": format!("SKU-{:05}", dice.below(5_000 * breadth)), "quantity": 1 + dice.below(3)}))
         .collect();
     let tags: Vec<String> = (0..=dice.below(2))
-        .map(|_| format!("tag-{}", dice.below(200)))
+        .map(|_| format!("tag-{}", dice.below(200 * breadth)))
         .collect();
     let cents = dice.below(50_000);
     let key = format!("customer-{:07}", dice.below(1_000_000));
@@ -55,7 +60,7 @@ pub(crate) fn record(n: u64, occurred_at: &str) -> (String, Vec<u8>) {
         "occurred_at": occurred_at,
         "payload": {
             "order_id": format!("order-{n:09}"),
-            "merchant_id": format!("merchant-{}", dice.below(2_000)),
+            "merchant_id": format!("merchant-{}", dice.below(2_000 * breadth)),
             "category": format!("category-{}", dice.below(40)),
             "amount": f64::from(u32::try_from(cents).expect("below 50,000")) / 100.0,
             "currency": "USD",
@@ -72,16 +77,23 @@ pub(crate) fn record(n: u64, occurred_at: &str) -> (String, Vec<u8>) {
 
 /// The `n`th of so many campaigns.
 pub(crate) fn campaign(n: u64, of: u64) -> Value {
+    campaign_in(1, n, of)
+}
+
+/// The same in a shop that has so many times as many merchants, articles and tags.
+pub(crate) fn campaign_in(breadth: u64, n: u64, of: u64) -> Value {
     let dice = &mut Dice(u64::MAX / 2 + n);
     let mut payload = json!({});
     // One condition that selects, the more the more campaigns there are.
     let broad = dice.below(of) < 10;
     match dice.below(5) {
         _ if broad => payload["category"] = json!([format!("category-{}", dice.below(40))]),
-        0 | 1 => payload["merchant_id"] = json!([format!("merchant-{}", dice.below(2_000))]),
+        0 | 1 => {
+            payload["merchant_id"] = json!([format!("merchant-{}", dice.below(2_000 * breadth))]);
+        }
         2 => {
             let skus: Vec<_> = (0..=dice.below(8))
-                .map(|_| format!("SKU-{:05}", dice.below(5_000)))
+                .map(|_| format!("SKU-{:05}", dice.below(5_000 * breadth)))
                 .collect();
             payload["items"] = json!({"sku": skus});
         }
@@ -91,7 +103,7 @@ pub(crate) fn campaign(n: u64, of: u64) -> Value {
         }
         _ => {
             payload["category"] = json!([format!("category-{}", dice.below(40))]);
-            payload["tags"] = json!([format!("tag-{}", dice.below(200))]);
+            payload["tags"] = json!([format!("tag-{}", dice.below(200 * breadth))]);
         }
     }
     // And up to three that do not.
