@@ -193,13 +193,13 @@ impl<'r> Plan<'r> {
             let demand = demands.entry(shared.path).or_default();
             demand.add(shared.condition, weight);
             for text in named(shared.condition) {
-                demand.words.push(self.keys.words.add(shared.path, text));
+                let word = self.keys.words.add(shared.path, text);
+                demand.uses.push((word, shared.uses));
             }
         }
         let mut demands: Vec<_> = demands.into_iter().collect();
         for (_, demand) in &mut demands {
-            demand.words.sort_unstable();
-            demand.words.dedup();
+            demand.rank_words();
         }
         demands.sort_by(|(a_path, a), (b_path, b)| {
             (b.weight.total_cmp(&a.weight)).then(a_path.cmp(b_path))

@@ -41,8 +41,8 @@ enum WordBits {
     None,
     /// Those that conditions name have one each.
     Own { first: u8 },
-    /// All share so many bits, by their numbers.
-    Shared { first: u8, count: u8 },
+    /// The first so many have one each, all others share the rest of the bits, by their numbers.
+    Shared { first: u8, own: u8, count: u8 },
 }
 
 /// What the conditions on a field that are not filed ask for.
@@ -50,8 +50,10 @@ enum WordBits {
 pub(super) struct Demand {
     /// How much would be refused: a sum over conjunctions.
     pub(super) weight: f64,
-    /// Strings that are asked for or excluded, each once.
+    /// Strings that are asked for or excluded, each once, those that most conjunctions name first.
     pub(super) words: Vec<WordId>,
+    /// The same with the number of conjunctions, in any order and repeated.
+    pub(super) uses: Vec<(WordId, u32)>,
     kinds: Kinds,
 }
 
@@ -70,6 +72,20 @@ struct Others {
 }
 
 impl Demand {
+    /// Orders the words, when all uses are known.
+    pub(super) fn rank_words(&mut self) {
+        self.uses.sort_unstable();
+        self.uses.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            is_same
+        });
+        (self.uses).sort_unstable_by_key(|(word, uses)| (std::cmp::Reverse(*uses), *word));
+        self.words = self.uses.iter().map(|(word, _)| *word).collect();
+    }
+
     /// Takes a condition into account, but for its strings.
     pub(super) fn add(&mut self, condition: &Condition, weight: f64) {
         self.weight += weight;
@@ -151,7 +167,11 @@ impl Bits {
                 let words = match word_bits {
                     0 => WordBits::None,
                     count if own <= usize::from(count) => WordBits::Own { first: 0 },
-                    count => WordBits::Shared { first: 0, count },
+                    count => WordBits::Shared {
+                        first: 0,
+                        own: count / 2,
+                        count,
+                    },
                 };
                 return self.take(demand, words, word_bits, rank_bits, numbers);
             }
@@ -237,8 +257,17 @@ impl Field {
                 Some(at) => first + as_u8(at),
                 None => self.text,
             },
-            WordBits::Shared { first, count } => {
-                first + u8::try_from(id.0 % u32::from(count)).expect("less than count")
+            WordBits::Shared {
+                first,
+                own: own_bits,
+                count,
+            } => {
+                let frequent = &own[..usize::from(own_bits)];
+                if let Some(at) = frequent.iter().position(|own| *own == id) {
+                    return first + as_u8(at);
+                }
+                let shared = u32::from(count - own_bits);
+                first + own_bits + u8::try_from(id.0 % shared).expect("less than count")
             }
         }
     }
@@ -290,13 +319,26 @@ impl Field {
                     );
                 }
             }
-            WordBits::Shared { first, count } => {
-                for bit in first..first + count {
+            WordBits::Shared {
+                first,
+                own: own_bits,
+                count,
+            } => {
+                for (id, bit) in own[..usize::from(own_bits)].iter().zip(first..) {
+                    note(
+                        bit,
+                        exactly(condition.is_met_by(&Value::String(words.text(*id)))),
+                    );
+                }
+                let shared = first + own_bits..first + count;
+                for bit in shared.clone() {
                     note(bit, (unnamed.0, true));
                 }
                 for text in condition.strings() {
-                    let id = words.find(path, text);
-                    note(self.bit_of_word(id, own), (true, true));
+                    let bit = self.bit_of_word(words.find(path, text), own);
+                    if shared.contains(&bit) {
+                        note(bit, (true, true));
+                    }
                 }
             }
         }
