@@ -1,6 +1,6 @@
 # The words of the README. Everything that is not here already is fetched by these targets.
 
-.PHONY: demo test bench ingest-peer clippy format deny
+.PHONY: demo test test-helm bench ingest-peer clippy format deny
 
 demo: ## everything in one process, with sample campaigns and a stream of events
 	cargo run --release --package standalone
@@ -9,6 +9,9 @@ test: ## all tests, also those on a real Kafka and a real Cassandra, which are b
 	dev/fetch
 	cargo build --workspace --all-targets
 	cargo test --workspace
+
+test-helm: ## the chart; needs Go, Python with PyYAML, and promtool or Debian's apt-get
+	helm/check/run
 
 bench: export DEV_KAFKA_JVM ?= -Xmx2g -XX:+UseParallelGC
 bench: ## figures of speed, on a real Kafka
