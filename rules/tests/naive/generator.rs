@@ -24,7 +24,7 @@ fn number() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn scalar() -> impl Strategy<Value = Value> {
+pub(crate) fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         1 => Just(Value::Null),
         1 => any::<bool>().prop_map(Value::from),
@@ -86,7 +86,8 @@ fn anything_but() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn alternative() -> impl Strategy<Value = Value> {
+/// What EventBridge has.
+pub(crate) fn event_bridge() -> impl Strategy<Value = Value> {
     prop_oneof![
         6 => scalar(),
         1 => text().prop_map(|text| json!({"exactly": text})),
@@ -100,7 +101,6 @@ fn alternative() -> impl Strategy<Value = Value> {
         1 => (0..=32u8).prop_map(|bits| json!({"cidr": format!("10.0.0.0/{bits}")})),
         3 => anything_but().prop_map(|operand| json!({"anything-but": operand})),
         4 => any::<bool>().prop_map(|exists| json!({"exists": exists})),
-        3 => beyond(),
     ]
 }
 
@@ -123,7 +123,14 @@ fn beyond() -> impl Strategy<Value = Value> {
 
 /// A pattern without mistakes, but that an `$or` may ask for a field's value beside its fields.
 pub(crate) fn pattern() -> impl Strategy<Value = Value> {
-    let values = prop::collection::vec(alternative(), 1..4).prop_map(Value::from);
+    pattern_of(prop_oneof![24 => event_bridge(), 3 => beyond()])
+}
+
+/// Such a pattern of these alternatives.
+pub(crate) fn pattern_of(
+    alternative: impl Strategy<Value = Value> + 'static,
+) -> impl Strategy<Value = Value> {
+    let values = prop::collection::vec(alternative, 1..4).prop_map(Value::from);
     let part = values.prop_recursive(2, 6, 2, |inner| fields(inner.boxed()));
     fields(part.boxed())
 }
