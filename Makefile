@@ -10,12 +10,13 @@ test: ## all tests, also those on a real Kafka and a real Cassandra, which are b
 	cargo build --workspace --all-targets
 	cargo test --workspace
 
-test-helm: ## the chart, also on a real API server and as processes on a real Kafka; needs Python with PyYAML besides
+test-helm: ## chart, Dockerfile and compose file, also on a real API server and as processes on a real Kafka; needs Python with PyYAML and jsonschema
 	helm/check/run
 	helm/check/install
 	dev/fetch
 	cargo build --workspace --bins
 	helm/check/steps "$${CARGO_TARGET_DIR:-target}/debug"
+	dev/compose/check "$${CARGO_TARGET_DIR:-target}/debug"
 
 bench: export DEV_KAFKA_JVM ?= -Xmx2g -XX:+UseParallelGC
 bench: ## figures of speed, on a real Kafka

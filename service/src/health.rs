@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The health of a process. Parts report to it, probes ask it.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ struct Pulse {
 }
 
 /// What a probe is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Whether all is well.
     pub ok: bool,

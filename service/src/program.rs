@@ -31,6 +31,11 @@ pub struct ProgramSettings {
     #[arg(long)]
     pub print_settings: bool,
 
+    /// Ask the process that serves `METRICS_ADDR` on this machine whether it is ready, and exit with 0 if it
+    /// is and with 1 if not; for health checks in images without a shell
+    #[arg(long)]
+    pub check_health: bool,
+
     /// Print the settings as tables in Markdown and exit; docs/settings.md is made of this
     #[arg(long, hide = true)]
     pub print_reference: bool,
@@ -57,6 +62,9 @@ where
     if program.print_settings {
         return settings::print_effective(&effective.list());
     }
+    if program.check_health {
+        return check_health(program.http.metrics_addr);
+    }
     if let Err(error) = log::start(&program.log) {
         eprintln!("{}: {error:#}", effective.command.get_name());
         return ExitCode::from(2);
@@ -75,6 +83,20 @@ where
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn check_health(address: SocketAddr) -> ExitCode {
+    match http::ask_ready(address) {
+        Ok(report) if report.ok => ExitCode::SUCCESS,
+        Ok(report) => {
+            eprintln!("{}", report.problems.join("\n"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("METRICS_ADDR {address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The settings in force.

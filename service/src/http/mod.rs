@@ -13,7 +13,7 @@ mod probes;
 pub use axum::Router;
 
 pub use self::api::Api;
-pub use self::probes::{routes, serve};
+pub use self::probes::{ask_ready, routes, serve};
 pub use self::problem::Problem;
 pub use self::server::{ServerLimits, listen, serve_api};
 pub use self::trace::TraceContext;

@@ -1,5 +1,9 @@
 //! The probes and the metrics.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -36,6 +40,29 @@ pub async fn serve(
     axum::serve(listener, routes)
         .with_graceful_shutdown(async move { shutdown.requested().await })
         .await
+}
+
+/// How long an answer to [`ask_ready`] may take; probes read a few locks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the process that serves these routes on this machine whether it is ready. `address` is where it
+/// listens; `0.0.0.0` is asked on loopback.
+///
+/// # Errors
+/// Nobody listens there, or answers within 5 s, or the answer is no report.
+pub fn ask_ready(address: SocketAddr) -> io::Result<Report> {
+    let host = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        // What listens on all addresses of IPv6 takes IPv4 as well, unless the system says otherwise.
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let mut stream = TcpStream::connect_timeout(&(host, address.port()).into(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str(body).map_err(io::Error::other)
 }
 
 async fn live(State(health): State<Health>) -> Response {
@@ -90,13 +117,21 @@ mod tests {
         let answer = get(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("campaigns: starting"), "{answer}");
+        let any = (Ipv4Addr::UNSPECIFIED, address.port()).into();
+        let asked = tokio::task::spawn_blocking(move || ask_ready(any));
+        let report = asked.await.unwrap().unwrap();
+        assert_eq!(report.problems, ["campaigns: starting"]);
         part.ready();
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/metrics").await.contains("build_info"));
+        let asked = tokio::task::spawn_blocking(move || ask_ready(address));
+        assert!(asked.await.unwrap().unwrap().ok);
         assert!(get(address, "/other").await.starts_with("HTTP/1.1 404"));
 
         shutdown.request("test");
         server.await.unwrap().unwrap();
+        let asked = tokio::task::spawn_blocking(move || ask_ready(address));
+        assert!(asked.await.unwrap().is_err());
     }
 }
