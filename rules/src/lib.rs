@@ -69,6 +69,7 @@ pub mod decide;
 pub mod check;
 pub mod explain;
 pub mod lint;
+pub mod sample;
 
 pub use check::CampaignProblem;
 pub use decide::Decider;

@@ -63,9 +63,10 @@ pub fn twins<'c>(campaigns: impl IntoIterator<Item = &'c Campaign>) -> Vec<(usiz
 }
 
 /// A condition with the names of its field from the top.
-type Asked<'a> = (Vec<&'a str>, &'a [Arc<Condition>]);
+pub(crate) type Asked<'a> = (Vec<&'a str>, &'a [Arc<Condition>]);
 
-fn asked<'a>(fields: &'a Fields, above: &[&'a str], into: &mut Vec<Asked<'a>>) {
+/// The conditions below these fields.
+pub(crate) fn asked<'a>(fields: &'a Fields, above: &[&'a str], into: &mut Vec<Asked<'a>>) {
     for (name, part) in fields {
         let mut path = above.to_vec();
         path.push(name);
@@ -104,7 +105,7 @@ fn of_conjunction(conjunction: &Conjunction, when: &serde_json::Value) -> Vec<Ca
 }
 
 /// Where a field stands in the document; the nearest object that is written, if it stands in an `$or`.
-fn pointer(path: &[&str], when: &serde_json::Value) -> String {
+pub(crate) fn pointer(path: &[&str], when: &serde_json::Value) -> String {
     let mut below = Path::default();
     for name in path {
         below.enter_field(name);

@@ -1,15 +1,20 @@
 //! `check`: whether campaigns are right, here and on the server, and whether their own tests hold.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::Args;
+use rules::sample::Sampled;
 use rules::{CampaignProblem, Rule};
+use schemas::{Document, Limits};
 use serde_json::json;
 
 use super::api::Api;
 use super::apply::check_on_server;
 use super::campaign::{self, Files, Found, Local};
-use super::examples;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::{BAD, Form, GOOD, NAME, WARN, note, styled};
+use super::{events, examples};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -20,6 +25,11 @@ pub(crate) struct Check {
     /// Do not ask the server
     #[arg(long)]
     offline: bool,
+
+    /// Sample of events, such as a day of production: warn of fields that none of them has, and of campaigns that more
+    /// than 90 % of them match; - is standard input
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
 }
 
 impl Check {
@@ -33,6 +43,9 @@ impl Check {
         }
         let mut strange: Vec<Found> = right.iter().flat_map(warnings).collect();
         strange.extend(twins(&right));
+        if let Some(path) = &self.events {
+            strange.extend(beside_sample(path, &right)?);
+        }
         let mut asked = None;
         if !self.offline {
             match check_on_server(api, &right).await {
@@ -94,6 +107,29 @@ fn twins(right: &[Local]) -> impl Iterator<Item = Found> {
         let warning = CampaignProblem::warning("twin", "/id", detail);
         Found::new(&later.document, warning)
     })
+}
+
+/// What a sample of events shows to be strange.
+fn beside_sample(path: &Path, right: &[Local]) -> anyhow::Result<Vec<Found>> {
+    let sampled = right
+        .iter()
+        .filter_map(|local| Some((local, Sampled::new(&local.campaign)?)));
+    let mut sampled: Vec<_> = sampled.collect();
+    let mut document = Document::new();
+    for (event, number) in events::read(path)?.zip(1..) {
+        let read = document.read(event?.as_bytes(), Limits::default());
+        let name = path.display();
+        read.with_context(|| format!("{name}: event {number}"))
+            .map_err(Failure::usage)?;
+        for (_, campaign) in &mut sampled {
+            campaign.see(document.root());
+        }
+    }
+    let found = sampled.iter().flat_map(|(local, sampled)| {
+        let warnings = sampled.warnings().into_iter();
+        warnings.map(|warning| Found::new(&local.document, warning))
+    });
+    Ok(found.collect())
 }
 
 fn warnings(local: &Local) -> Vec<Found> {

@@ -279,3 +279,51 @@ fn tests_in_a_file_are_run_by_check_and_events_tried() {
     let parts = &lines[1]["explanations"][0]["when"]["parts"];
     assert_eq!(parts[0]["condition"]["held"], false, "{parts}");
 }
+
+#[test]
+fn a_sample_of_events_shows_what_is_strange_in_a_campaign() {
+    let installation = shared();
+    let file = installation.write("sample/c.yaml", &campaign("sampled", 50, ""));
+    let event = |field: &str| {
+        format!("{{\"event_type\": \"purchase\", \"payload\": {{\"{field}\": 75}}}}\n")
+    };
+    let codes = |sample: &str| {
+        let events = installation.write("sample/events.jsonl", sample);
+        let checked = [
+            "check",
+            "--offline",
+            "-f",
+            text(&file),
+            "--events",
+            text(&events),
+            "-o",
+            "json",
+        ];
+        let document = installation.ctl(&checked).exits(0).json();
+        let warnings = document["warnings"].as_array().unwrap().iter();
+        warnings
+            .map(|found| found["code"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&event("total").repeat(20)), ["field-not-in-sample"]);
+    assert_eq!(
+        codes(&event("amount").repeat(20)),
+        ["matches-nearly-all-of-sample"]
+    );
+    assert_eq!(
+        codes(&(event("amount").repeat(10) + &event("total").repeat(10))),
+        [""; 0]
+    );
+
+    let events = installation.write("sample/events.jsonl", "no event");
+    installation
+        .ctl(&[
+            "check",
+            "--offline",
+            "-f",
+            text(&file),
+            "--events",
+            text(&events),
+        ])
+        .exits(2);
+}
