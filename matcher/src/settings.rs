@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use schemas::Limits;
 use schemas::avro::EventMapping;
+use schemas::{Limits, Span};
 use service::registry::MappingFile;
+use state::EventTimes;
 
 use crate::worker::Pace;
 
@@ -63,6 +64,15 @@ pub struct MatcherSettings {
     #[arg(long, env = "MAX_EVENT_DEPTH", default_value_t = Limits::default().max_depth, value_parser = clap::value_parser!(u32).range(2..=schemas::document::MAX_DEPTH as i64))]
     pub max_event_depth: u32,
 
+    /// How long an event is remembered so that it counts once: one that is older than that, against the time of
+    /// its partition, is a dead letter; as 7d or 12h
+    #[arg(long, env = "DEDUP_WINDOW", default_value = "7d", value_parser = Span::parse)]
+    pub dedup_window: Span,
+
+    /// How far an event's time may be ahead of its record; one beyond is a dead letter
+    #[arg(long, env = "MAX_EVENT_AHEAD", default_value = "1d", value_parser = Span::parse)]
+    pub max_event_ahead: Span,
+
     /// File that says where upstream's own Avro records have an event's id, customer, type and time; see
     /// docs/schemas.md
     #[arg(long, env = "EVENT_MAPPING", value_name = "FILE")]
@@ -104,6 +114,13 @@ impl MatcherSettings {
             min_commit_interval: self.min_commit_interval_ms,
             max_events: self.max_batch_events as usize,
             max_output_bytes: MAX_OUTPUT_BYTES,
+        }
+    }
+
+    pub(crate) const fn times(&self) -> EventTimes {
+        EventTimes {
+            dedup_window: self.dedup_window,
+            max_ahead: self.max_event_ahead,
         }
     }
 

@@ -16,7 +16,7 @@ use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
-use crate::campaigns::{CampaignMetrics, Follower, FollowerSettings};
+use crate::campaigns::{CampaignMetrics, Counted, Follower, FollowerSettings};
 use crate::group::GroupMetrics;
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
@@ -68,6 +68,7 @@ impl Matcher {
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
+        let counted = Counted::default();
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
@@ -75,6 +76,7 @@ impl Matcher {
                 documents: documents.clone(),
             },
             rules: Arc::clone(&rules),
+            counted: counted.clone(),
             metrics: CampaignMetrics::new(metrics),
             component: health.component("campaigns"),
             heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
@@ -93,6 +95,7 @@ impl Matcher {
             schemas: health.component("schemas"),
             runtime: tokio::runtime::Handle::current(),
             rules,
+            counted,
             metrics: WorkerMetrics::new(metrics),
             group_metrics: GroupMetrics::new(metrics, "matcher"),
             health: health.clone(),
@@ -135,6 +138,7 @@ struct Pool {
     schemas: Component,
     runtime: tokio::runtime::Handle,
     rules: Arc<ArcSwap<RuleSet>>,
+    counted: Counted,
     metrics: WorkerMetrics,
     group_metrics: GroupMetrics,
     health: Health,
@@ -160,6 +164,7 @@ impl Pool {
                 let name = settings.name.clone();
                 let surroundings = Surroundings {
                     rules: Arc::clone(&self.rules),
+                    counted: self.counted.clone(),
                     metrics: self.metrics.clone(),
                     group_metrics: self.group_metrics.clone(),
                     component: self.health.component(&name),
@@ -215,9 +220,15 @@ fn worker_settings(settings: &Settings, number: usize, encoding: Encoding) -> Wo
         "{}-{slot}{}",
         matcher.group, settings.transactional_id_suffix
     );
+    let mut consumer = member(settings, &matcher.group, &slot);
+    // Whether what waits is due is a question of the clock only where all records are read.
+    consumer.set("enable.partition.eof", "true");
+    let topics = &settings.topics;
     WorkerSettings {
+        customer_state: TopicSource::new(&settings.kafka, &topics.customer_state_topic),
+        times: matcher.times(),
         name: format!("worker-{number}"),
-        consumer: member(settings, &matcher.group, &slot),
+        consumer,
         producer: settings.kafka.transactional_producer(&transactional_id),
         events_topic: settings.topics.events_topic.clone(),
         matches_topic: settings.topics.matches_topic.clone(),

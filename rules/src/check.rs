@@ -80,7 +80,12 @@ pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     }
     let pattern = fields.get("when").map(Pattern::parse);
     if let Some(Err(errors)) = &pattern {
-        problems.extend(of_pattern(errors));
+        problems.extend(of_pattern(errors, "/when"));
+    }
+    for (pointer, pattern) in counted(document) {
+        if let Err(errors) = Pattern::parse(pattern) {
+            problems.extend(of_pattern(&errors, &pointer));
+        }
     }
     let reward = fields.get("reward").cloned().map(serde_json::from_value);
     if let Some(Ok(reward)) = reward {
@@ -91,7 +96,7 @@ pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
     }
     let campaign = read(fields.clone()).map_err(|problem| vec![problem])?;
     Rule::compile(campaign).map_err(|error| match error {
-        RuleError::Pattern(errors) => of_pattern(&errors).collect(),
+        RuleError::Pattern(errors) => of_pattern(&errors, "/when").collect(),
         RuleError::Reward(errors) => of_reward(&errors).collect(),
     })
 }
@@ -124,6 +129,7 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
     campaign.check().map_err(|error| CampaignProblem {
         pointer: match &error {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
+            CampaignError::Across(_) | CampaignError::Absents => "/across".to_owned(),
             CampaignError::Unsupported { field: name } => field(name),
             CampaignError::Version(_) => "/version".to_owned(),
             CampaignError::Key { .. } => "/id".to_owned(),
@@ -135,13 +141,35 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
     Ok(campaign)
 }
 
-fn of_pattern(errors: &PatternErrors) -> impl Iterator<Item = CampaignProblem> {
+/// The patterns of what is counted, with their places.
+fn counted(document: &Json) -> Vec<(String, &Json)> {
+    let entries = |list: Option<&Json>| list.and_then(Json::as_array).map_or(0, Vec::len);
+    let mut pointers = Vec::new();
+    for at in 0..entries(document.get("across")) {
+        pointers.push(format!("/across/{at}/when"));
+        let steps = format!("/across/{at}/sequence");
+        for step in 0..entries(document.pointer(&steps)) {
+            pointers.push(format!("{steps}/{step}/when"));
+        }
+    }
+    let found = pointers.into_iter().filter_map(|pointer| {
+        let pattern = document.pointer(&pointer)?;
+        Some((pointer, pattern))
+    });
+    found.collect()
+}
+
+fn of_pattern<'e>(
+    errors: &'e PatternErrors,
+    place: &'e str,
+) -> impl Iterator<Item = CampaignProblem> + 'e {
     let further = (errors.further() > 0).then(|| {
         let detail = format!("and {} further problems", errors.further());
-        CampaignProblem::new("/when", detail)
+        CampaignProblem::new(place, detail)
     });
-    let listed = errors.iter().map(|error| {
-        CampaignProblem::new(format!("/when{}", error.pointer), error.problem.to_string())
+    let listed = errors.iter().map(move |error| {
+        let pointer = format!("{place}{}", error.pointer);
+        CampaignProblem::new(pointer, error.problem.to_string())
     });
     listed.chain(further)
 }
@@ -192,14 +220,14 @@ mod tests {
             "when": {"payload": {"a/b": 5, "amount": [{"numeric": [">="]}, {"prefx": "x"}]}},
             "reward": {"kind": "credit", "amount": -1},
             "labels": {"team": 5},
-            "limits": {},
+            "hold": "14d",
             "holdout": "10%",
         });
         insta::assert_snapshot!(problems(&document), @r#"
+        /hold: hold is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
         /holdout: holdout is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
         /id: campaign id has ' ' at byte 3; letters, digits, '-', '_' and '.' are allowed
         /labels/team: invalid type: integer `5`, expected a string
-        /limits: limits is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
         /reward/amount: -1 is below zero; an amount may not be negative
         /schedule/end: schedule.end 2026-11-01T00:00:00Z is not after schedule.start 2026-12-01T00:00:00Z
         /status: unknown variant `live`, expected one of `draft`, `active`, `paused`, `archived`
@@ -218,7 +246,7 @@ mod tests {
         "#);
         insta::assert_snapshot!(problems(&json!({"schedule": {"begin": 1}, "reward": {}})), @r#"
         /reward: missing field `kind`
-        /schedule/begin: unknown field `begin`, expected `start` or `end`
+        /schedule/begin: unknown field `begin`, expected one of `start`, `end`, `windows`
         missing field `id`
         missing field `name`
         missing field `when`
@@ -242,6 +270,33 @@ mod tests {
             assert!(document.pointer(expected).is_some());
             document["when"].as_object_mut().unwrap().remove("list");
         }
+    }
+
+    #[test]
+    fn what_is_counted_is_checked_where_it_stands() {
+        let document = json!({
+            "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
+            "reward": {"kind": "credit"},
+            "across": [
+                {"first": true, "when": {"event_type": "purchase"}},
+                {"sequence": [{"when": {"a": [{"prefx": "b"}]}}], "within": "1d"},
+            ],
+            "limits": {"per_customer": {"times": 0}},
+        });
+        insta::assert_snapshot!(problems(&document), @r#"
+        /limits/per_customer: times is 1 to 4096
+        /across/0/when/event_type: a field takes a list of alternatives; this is a string, write ["purchase"]
+        /across/1/sequence/0/when/a/0: there is no operator "prefx"; did you mean "prefix"? The operators are exactly, prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, regexp, time, decimal, semver, contains-all, size, field
+        "#);
+        let more = json!({"across": [{"count": {"at_least": 3}, "wthin": "7d"}]});
+        assert_eq!(
+            problems(&more).lines().next(),
+            Some(
+                "/across/0/wthin: unknown field `wthin`, expected one of `count`, `sum`, `min`, `max`, \
+                 `average`, `distinct`, `sequence`, `absent`, `first`, `nth`, `within`, `tumbling`, \
+                 `calendar`, `time_zone`, `session`, `when`"
+            )
+        );
     }
 
     #[test]

@@ -22,7 +22,6 @@ pub struct Decider {
     reader: Reader,
     limits: Limits,
     document: Document,
-    undefined_rewards: u64,
 }
 
 impl Decider {
@@ -32,7 +31,6 @@ impl Decider {
             reader,
             limits,
             document: Document::new(),
-            undefined_rewards: 0,
         }
     }
 
@@ -46,25 +44,19 @@ impl Decider {
         self.reader.has_answer(schema)
     }
 
-    /// How many campaigns were not won, since this was last asked, only because an expression of their reward has no
-    /// value for the event.
-    pub fn take_undefined_rewards(&mut self) -> u64 {
-        std::mem::take(&mut self.undefined_rewards)
-    }
-
-    /// Reads the record and fills `winners` with the campaigns it wins, in the order of their ids. Each of them has a
-    /// [`Rule::reward`] for the event.
+    /// Reads the record and fills `concerned` with the campaigns that it concerns, in the order of their ids: it meets their
+    /// pattern, or that of something they count.
     ///
     /// # Errors
     /// [`Unread::Never`]: the record can never be processed. [`Unread::Waiting`]: bring it again when its
-    /// schema is known. `winners` is then empty.
+    /// schema is known. `concerned` is then empty.
     pub fn decide<'r>(
         &mut self,
         record: Record<'_>,
         rules: &'r RuleSet,
-        winners: &mut Vec<&'r Rule>,
+        concerned: &mut Vec<&'r Rule>,
     ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
-        winners.clear();
+        concerned.clear();
         let encoded = Encoded {
             value: record.value.ok_or(DeadLetterReason::NoValue)?,
             schema_header: record.schema_header,
@@ -78,8 +70,7 @@ impl Decider {
                 customer_id: event.customer_id.to_owned(),
             }));
         }
-        rules.winners(&event, winners);
-        self.undefined_rewards += keep_rewarded(&event, winners);
+        rules.winners(&event, concerned);
         Ok(event)
     }
 
@@ -91,14 +82,13 @@ impl Decider {
         &mut self,
         value: &[u8],
         rules: &'r RuleSet,
-        winners: &mut Vec<&'r Rule>,
+        concerned: &mut Vec<&'r Rule>,
     ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
-        winners.clear();
+        concerned.clear();
         rules.prepare(&mut self.document);
         let encoded = Encoded::plain(value);
         let event = read(&mut self.reader, self.limits, &mut self.document, encoded)?;
-        rules.winners(&event, winners);
-        self.undefined_rewards += keep_rewarded(&event, winners);
+        rules.winners(&event, concerned);
         Ok(event)
     }
 }
@@ -111,13 +101,6 @@ fn read<'d>(
 ) -> Result<Event<'d>, Unread<DeadLetterReason>> {
     reader.read_event(encoded, limits, document)?;
     Ok(Event::of(document).map_err(DeadLetterReason::Event)?)
-}
-
-/// Leaves out what the event has no reward of, and says how many these were.
-fn keep_rewarded(event: &Event<'_>, winners: &mut Vec<&Rule>) -> u64 {
-    let before = winners.len();
-    winners.retain(|rule| rule.has_reward(event));
-    (before - winners.len()) as u64
 }
 
 #[cfg(test)]
@@ -159,33 +142,6 @@ mod tests {
         assert_eq!(event.event_id, "e-1");
         assert_eq!(winners.len(), 1);
         assert_eq!(winners[0].campaign().id.as_str(), "ten");
-    }
-
-    #[test]
-    fn what_has_no_reward_of_an_event_is_not_won_and_counted() {
-        let campaign = |id: &str, amount: &str| {
-            let campaign = json!({
-                "id": id, "name": id, "when": {"event_type": ["purchase"]},
-                "reward": {"kind": "credit", "amount": amount},
-            });
-            Arc::new(Rule::compile(serde_json::from_value(campaign).unwrap()).unwrap())
-        };
-        // No pattern speaks of these fields; the reward alone reads them.
-        let rules = RuleSet::build([
-            campaign("defined", "payload.amount * 0.1"),
-            campaign("undefined", "payload.price * 0.1"),
-        ]);
-        let mut decider = Decider::default();
-        let mut winners = Vec::new();
-        let value = purchase().to_string();
-        let event = decider
-            .decide_value(value.as_bytes(), &rules, &mut winners)
-            .unwrap();
-        assert_eq!(winners.len(), 1);
-        let reward = winners[0].reward(&event).unwrap();
-        assert_eq!(reward.get(), r#"{"kind":"credit","amount":"7.5"}"#);
-        assert_eq!(decider.take_undefined_rewards(), 1);
-        assert_eq!(decider.take_undefined_rewards(), 0);
     }
 
     /// The word, the key and the value.

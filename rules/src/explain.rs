@@ -43,6 +43,23 @@ pub struct Explanation {
     /// What the expressions of its reward come to, if its pattern is met; none if it has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reward: Vec<RewardFinding>,
+    /// What its customer did, if the campaign asks for that: its conditions, then its limits. Whoever knows the
+    /// customer fills it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryFinding>,
+}
+
+/// A condition or a limit, and what there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryFinding {
+    /// Whether it holds.
+    pub held: bool,
+    /// Where it is written: a JSON pointer into the campaign's document, such as `/across/0`.
+    pub pointer: String,
+    /// What is asked for, as it is written.
+    pub asked: String,
+    /// What there is, in words.
+    pub found: String,
 }
 
 /// A campaign must be active.
@@ -149,7 +166,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Explanation {
-    /// Explains how the event fares with the rule. `wins` is [`Rule::is_won_by`].
+    /// Explains how the event fares with the rule, as far as the event alone says it. `wins` is [`Rule::is_won_by`].
     ///
     /// The time is that of trying each way to meet the pattern, without the evaluator's short cuts.
     ///
@@ -162,8 +179,9 @@ impl Explanation {
             found: campaign.status,
         };
         let schedule = ScheduleFinding {
-            held: campaign.schedule.contains(event.occurred_at),
-            asked: campaign.schedule,
+            held: campaign.schedule.contains(event.occurred_at)
+                && campaign.schedule.is_open(event.occurred_at),
+            asked: campaign.schedule.clone(),
             found: event.occurred_at,
         };
         let when = Findings::of(&campaign.when, event.root);
@@ -180,6 +198,7 @@ impl Explanation {
             schedule,
             when,
             reward,
+            history: Vec::new(),
         };
         explanation.wins = explanation.status.held && explanation.wins_if_active();
         explanation
@@ -187,7 +206,18 @@ impl Explanation {
 
     /// Whether the event would win if the campaign was active.
     pub fn wins_if_active(&self) -> bool {
-        self.schedule.held && self.when.held && self.reward.iter().all(|finding| finding.held)
+        self.schedule.held
+            && self.when.held
+            && self.reward.iter().all(|finding| finding.held)
+            && self.history.iter().all(|finding| finding.held)
+    }
+
+    /// The same with what is known of the customer.
+    #[must_use]
+    pub fn with_history(mut self, history: Vec<HistoryFinding>) -> Self {
+        self.history = history;
+        self.wins = self.status.held && self.wins_if_active();
+        self
     }
 }
 

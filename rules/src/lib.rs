@@ -59,6 +59,7 @@ mod index;
 pub mod expression;
 pub mod reward;
 
+pub mod history;
 pub mod live;
 pub mod pattern;
 pub mod rule;
@@ -75,6 +76,7 @@ pub use check::CampaignProblem;
 pub use decide::Decider;
 pub use explain::Explanation;
 pub use expression::{Expression, Undefined};
+pub use history::History;
 pub use live::LiveRules;
 pub use pattern::Pattern;
 pub use problem::{PatternError, PatternErrors, Problem};

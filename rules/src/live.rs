@@ -221,7 +221,8 @@ fn whole(index: Arc<Index>) -> Level {
     }
 }
 
-fn place(index: &Index, id: &CampaignId) -> Option<u32> {
+/// Where the campaign's rule stands in an index, in force or not.
+pub(crate) fn place(index: &Index, id: &CampaignId) -> Option<u32> {
     let place = index
         .rules()
         .binary_search_by(|rule| rule.campaign().id.cmp(id))

@@ -29,6 +29,14 @@ impl Pattern {
         Ok(Self { conjunctions })
     }
 
+    /// What meets this pattern or one of those.
+    pub(crate) fn or<'p>(&self, others: impl Iterator<Item = &'p Pattern>) -> Self {
+        let others = others.flat_map(|pattern| &pattern.conjunctions);
+        Self {
+            conjunctions: self.conjunctions.iter().chain(others).cloned().collect(),
+        }
+    }
+
     /// The ways to meet it.
     pub(crate) fn conjunctions(&self) -> &[Conjunction] {
         &self.conjunctions

@@ -29,6 +29,18 @@ impl PatternErrors {
         }
     }
 
+    /// Adds what is wrong with a pattern that stands at that place of the document.
+    pub(crate) fn extend(&mut self, found: PatternErrors, place: &str) {
+        for error in found.errors {
+            let path = match error.path.as_str() {
+                "when" => place.to_owned(),
+                path => format!("{place}.{path}"),
+            };
+            self.push(PatternError { path, ..error });
+        }
+        self.further += found.further;
+    }
+
     /// Shortens pointers until they lead to something. Where several `$or`s meet, the place is one that
     /// nobody wrote.
     pub(crate) fn point_into(&mut self, pattern: &serde_json::Value) {

@@ -132,6 +132,20 @@ impl Worth {
         Ok(Cow::Owned(json))
     }
 
+    /// The amount of the reward for an event; none if the reward has no amount.
+    ///
+    /// # Errors
+    /// [`Undefined`] as for [`Worth::of`].
+    pub(crate) fn amount(
+        &self,
+        constant: Option<Amount>,
+        event: Node<'_>,
+    ) -> Result<Option<Amount>, Undefined> {
+        let mut parts = self.parts().iter();
+        let part = parts.find(|part| &*part.field == "amount");
+        part.map_or(Ok(constant), |part| part.amount(event).map(Some))
+    }
+
     /// Whether the event has this reward.
     pub(crate) fn is_defined(&self, event: Node<'_>) -> bool {
         self.parts().iter().all(|part| part.amount(event).is_ok())

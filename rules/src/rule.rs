@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use schemas::{Campaign, Event, Status};
+use schemas::{Amount, Campaign, Event, RewardAmount, Status};
 use serde_json::value::RawValue;
 
 use crate::expression::Undefined;
+use crate::history::History;
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
 use crate::reward::{RewardErrors, Worth};
@@ -33,21 +34,29 @@ pub struct Rule {
     campaign: Campaign,
     pattern: Pattern,
     worth: Worth,
+    history: Option<History>,
+    /// Of what is counted, too; None if that is the pattern.
+    interest: Option<Pattern>,
     offset: i64,
 }
 
 impl Rule {
-    /// Compiles a campaign's `when` and the expressions of its reward. Its other fields are checked by
-    /// [`Campaign::check`].
+    /// Compiles a campaign's `when`, the patterns of its `across` and the expressions of its reward. Its other fields are
+    /// checked by [`Campaign::check`].
     ///
     /// # Errors
     /// [`RuleError`] lists everything that is wrong with the pattern or, when that is right, with the reward.
     pub fn compile(campaign: Campaign) -> Result<Self, RuleError> {
         let pattern = Pattern::parse(&campaign.when)?;
+        let history = History::compile(&campaign)?;
+        let mut further = history.iter().flat_map(History::patterns).peekable();
+        let interest = further.peek().is_some().then(|| pattern.or(further));
         let worth = Worth::compile(&campaign.reward)?;
         Ok(Self {
             campaign,
             pattern,
+            history,
+            interest,
             worth,
             offset: NO_OFFSET,
         })
@@ -70,6 +79,21 @@ impl Rule {
         &self.pattern
     }
 
+    /// What it asks about the customer beyond the event; none if nothing.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    /// Whether the event matters: it meets the pattern, or that of something that is counted.
+    pub fn concerns(&self, event: &Event<'_>) -> bool {
+        self.interest().matches(event.root)
+    }
+
+    /// What an event must meet to matter: the pattern, or that of something that is counted.
+    pub(crate) fn interest(&self) -> &Pattern {
+        self.interest.as_ref().unwrap_or(&self.pattern)
+    }
+
     /// The reward as the match of an event carries it: its JSON. One without expressions is written once, and not once
     /// a match.
     ///
@@ -77,6 +101,24 @@ impl Rule {
     /// [`Undefined`] when an expression has no value for the event, or one that is no amount.
     pub fn reward(&self, event: &Event<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
         self.worth.of(event.root)
+    }
+
+    /// The amount of the reward for the event; none if the reward has no amount.
+    ///
+    /// # Errors
+    /// [`Undefined`] when its expression has no value for the event, or one that is no amount.
+    pub fn amount(&self, event: &Event<'_>) -> Result<Option<Amount>, Undefined> {
+        let constant = self.campaign.reward.amount.as_ref();
+        let constant = constant.and_then(RewardAmount::exact);
+        self.worth.amount(constant, event.root)
+    }
+
+    /// The reward as every match carries it; none if it has expressions over the event.
+    pub fn constant_reward(&self) -> Option<&RawValue> {
+        match &self.worth {
+            Worth::Constant(reward) => Some(reward),
+            Worth::Computed(_) => None,
+        }
     }
 
     /// Whether the event has a reward: each expression has a value that is an amount.
@@ -94,13 +136,14 @@ impl Rule {
         self.offset
     }
 
-    /// Whether the event wins the campaign: it is active, live at the event's time, its pattern is met and the event has
+    /// Whether the event wins the campaign, as far as the event alone says it: it is active, live at the event's time, its pattern is met and the event has
     /// its reward.
     pub fn is_won_by(&self, event: &Event<'_>) -> bool {
         // The pattern first: most campaigns of a rule set are live, and few patterns match.
         self.pattern.matches(event.root)
             && self.campaign.status == Status::Active
             && self.campaign.schedule.contains(event.occurred_at)
+            && self.campaign.schedule.is_open(event.occurred_at)
             && self.has_reward(event)
     }
 }

@@ -8,7 +8,7 @@ use schemas::paths::Paths;
 use schemas::{CampaignId, Document, Event};
 
 use crate::index::{Facts, Index, Work};
-use crate::live::LiveRules;
+use crate::live::{LiveRules, place};
 use crate::rule::Rule;
 
 /// The active campaigns of a moment.
@@ -99,6 +99,21 @@ impl RuleSet {
         let mut rules: Vec<_> = self.levels.iter().flat_map(Level::rules).collect();
         rules.sort_by_key(|rule| id(rule));
         rules.into_iter()
+    }
+
+    /// The rule of that campaign, if it is active.
+    pub fn rule(&self, id: &CampaignId) -> Option<&Rule> {
+        let mut levels = self.levels.iter();
+        levels.find_map(|level| {
+            let place = place(&level.index, id)?;
+            (!level.gone.contains(place)).then(|| &*level.index.rules()[place as usize])
+        })
+    }
+
+    /// Whether an active campaign asks for more than the event at hand.
+    pub fn has_history(&self) -> bool {
+        let mut rules = self.levels.iter().flat_map(Level::rules);
+        rules.any(|rule| rule.history().is_some())
     }
 
     /// How many active campaigns there are.

@@ -6,7 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CampaignId, RewardAmount};
+use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
+use crate::{CampaignId, RewardAmount, Schedule};
 
 /// A campaign as it stands in the compacted topic.
 ///
@@ -32,6 +33,15 @@ pub struct Campaign {
     pub when: serde_json::Value,
     /// What a match is worth.
     pub reward: Reward,
+    /// What the customer must have done besides; all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub across: Vec<Across>,
+    /// How often it is won at most.
+    #[serde(default, skip_serializing_if = "CampaignLimits::is_empty")]
+    pub limits: CampaignLimits,
+    /// What becomes of what was counted when the campaign changes.
+    #[serde(default, skip_serializing_if = "OnChange::is_keep")]
+    pub on_change: OnChange,
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -71,30 +81,6 @@ impl Status {
             Self::Paused => "paused",
             Self::Archived => "archived",
         }
-    }
-}
-
-/// When a campaign is live: `start <= occurred_at < end`. An absent bound is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// The first moment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<Timestamp>,
-    /// The moment after the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<Timestamp>,
-}
-
-impl Schedule {
-    /// Whether an event of that time finds the campaign live.
-    pub fn contains(&self, occurred_at: Timestamp) -> bool {
-        self.start.is_none_or(|start| start <= occurred_at)
-            && self.end.is_none_or(|end| occurred_at < end)
-    }
-
-    fn is_always(&self) -> bool {
-        self.start.is_none() && self.end.is_none()
     }
 }
 
@@ -147,6 +133,14 @@ pub enum CampaignError {
         /// Name of the field.
         field: &'static str,
     },
+    /// Too many conditions.
+    #[error("across has {0} conditions; at most {MAX_CONDITIONS} are allowed")]
+    Across(usize),
+    /// More than one condition that waits.
+    #[error(
+        "across has several conditions with absent; one is allowed, its `when` may have several alternatives"
+    )]
+    Absents,
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -156,13 +150,11 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 7] = [
-    "across",
+const UNSUPPORTED: [&str; 5] = [
     "audience",
     "exclusive_group",
     "hold",
     "holdout",
-    "limits",
     "reverse_on",
 ];
 
@@ -205,6 +197,13 @@ impl Campaign {
             && end <= start
         {
             return Err(CampaignError::Schedule { start, end });
+        }
+        if self.across.len() > MAX_CONDITIONS {
+            return Err(CampaignError::Across(self.across.len()));
+        }
+        let waits = |it: &&Across| it.asks == crate::across::Asks::Absent;
+        if self.across.iter().filter(waits).count() > 1 {
+            return Err(CampaignError::Absents);
         }
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
@@ -280,18 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_holds_its_start_and_not_its_end() {
-        let mut json = document();
-        json["schedule"] = json!({"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"});
-        let schedule = parse(&json).unwrap().schedule;
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        assert!(!schedule.contains(at("2026-10-31T23:59:59.999Z")));
-        assert!(schedule.contains(at("2026-11-01T00:00:00Z")));
-        assert!(schedule.contains(at("2026-11-30T23:59:59.999Z")));
-        assert!(!schedule.contains(at("2026-12-01T00:00:00Z")));
-    }
-
-    #[test]
     fn a_broken_campaign_says_what_is_wrong() {
         let cases = [
             ("version", json!(0), "version 0 is out of range"),
@@ -301,9 +288,9 @@ mod tests {
                 "unknown variant `live`, expected one of `draft`, `active`",
             ),
             (
-                "limits",
-                json!({}),
-                "limits is not supported by this release",
+                "hold",
+                json!("14d"),
+                "hold is not supported by this release",
             ),
             (
                 "schedule",
@@ -326,6 +313,16 @@ mod tests {
                 "an amount may not be negative",
             ),
             ("reward", json!({"amount": 1}), "missing field `kind`"),
+            (
+                "limits",
+                json!({"total": {"times": 5}}),
+                "unknown field `total`, expected `per_customer`",
+            ),
+            (
+                "across",
+                json!([{"absent": true, "when": {}, "within": "1d"}, {"absent": true, "when": {}, "within": "2d"}]),
+                "several conditions with absent",
+            ),
         ];
         for (field, value, message) in cases {
             let mut json = document();

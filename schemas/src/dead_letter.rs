@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::avro::AvroError;
@@ -38,6 +39,27 @@ pub enum DeadLetterReason {
         /// The event's customer.
         customer_id: String,
     },
+    /// Older than what the system remembers: nobody could say whether it was there before.
+    #[error(
+        "occurred_at is {occurred_at}, before {oldest}, the oldest that is taken: the time of the partition \
+         less the dedup window"
+    )]
+    TooLate {
+        /// When the event was done.
+        occurred_at: Timestamp,
+        /// The oldest time that was taken.
+        oldest: Timestamp,
+    },
+    /// Too far ahead of its record: a clock is wrong.
+    #[error(
+        "occurred_at is {occurred_at}, after {latest}, the latest that is taken: too far ahead of its record"
+    )]
+    TooEarly {
+        /// When the event was done.
+        occurred_at: Timestamp,
+        /// The latest time that was taken.
+        latest: Timestamp,
+    },
     /// A record of `matches` that no matcher wrote.
     #[error(transparent)]
     NotAMatch(#[from] MatchError),
@@ -70,6 +92,8 @@ impl DeadLetterReason {
             },
             Self::NoKey => "no_key",
             Self::KeyMismatch { .. } => "key_mismatch",
+            Self::TooLate { .. } => "too_late",
+            Self::TooEarly { .. } => "too_early",
             Self::NotAMatch(_) => "not_a_match",
         }
     }

@@ -25,7 +25,10 @@ pub mod hash;
 pub mod number;
 pub mod paths;
 pub mod reward_amount;
+pub mod schedule;
+pub mod span;
 
+pub mod across;
 pub mod campaign;
 pub mod change;
 pub mod dead_letter;
@@ -37,7 +40,7 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
-pub use campaign::{Campaign, CampaignError, Reward, Schedule, Status};
+pub use campaign::{Campaign, CampaignError, Reward, Status};
 pub use change::{CampaignChange, ChangeAction};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
@@ -48,3 +51,5 @@ pub use match_document::{Match, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};
 pub use reward_amount::RewardAmount;
+pub use schedule::Schedule;
+pub use span::{Span, SpanError};

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use jiff::Timestamp;
-use rules::{Explanation, Rule};
+use rules::Explanation;
 use schemas::{Document, Event, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use service::auth::Principal;
 use service::http::problem::{BAD_REQUEST, Fault, INVALID};
 use service::http::{Problem, extract};
+use state::Trial;
 use utoipa::ToSchema;
 
 use super::document::{CampaignDocument, EventDocument};
@@ -23,7 +24,7 @@ pub(super) struct TrialRequest {
     /// The campaign; nothing of it is written.
     #[schema(value_type = CampaignDocument)]
     campaign: Value,
-    /// At most 100 events. Of the envelope only `event_type` is needed: the others are made up, and the time is
+    /// At most 100 events, in their order: what the campaign counts is counted from the first on. Of the envelope only `event_type` is needed: the others are made up, and the time is
     /// now.
     #[schema(value_type = Vec<EventDocument>, max_items = 100)]
     events: Vec<Value>,
@@ -78,10 +79,11 @@ pub(super) async fn run(
         Problem::new(&INVALID, "the document is no campaign").errors(faults.collect())
     })?;
     let now = Timestamp::now();
+    let mut trial = Trial::new(&rule);
     let mut results = Vec::new();
     let mut faults = Vec::new();
     for (at, event) in request.events.into_iter().enumerate() {
-        match fare(&rule, event, at, now) {
+        match fare(&mut trial, event, at, now) {
             Ok(result) => results.push(result),
             Err(detail) => faults.push(Fault::new(format!("/events/{at}"), detail)),
         }
@@ -93,7 +95,12 @@ pub(super) async fn run(
 }
 
 /// How an event fares, or what is wrong with it.
-fn fare(rule: &Rule, event: Value, at: usize, now: Timestamp) -> Result<TrialResult, String> {
+fn fare(
+    trial: &mut Trial<'_>,
+    event: Value,
+    at: usize,
+    now: Timestamp,
+) -> Result<TrialResult, String> {
     let Value::Object(event) = event else {
         return Err("an event is an object".to_owned());
     };
@@ -103,7 +110,7 @@ fn fare(rule: &Rule, event: Value, at: usize, now: Timestamp) -> Result<TrialRes
         .read(event.as_bytes(), Limits::default())
         .map_err(|error| error.to_string())?;
     let event = Event::of(&document).map_err(|error| error.to_string())?;
-    let explanation = Explanation::of(rule, &event);
+    let explanation = trial.take(&event);
     Ok(TrialResult {
         wins: explanation.wins,
         wins_if_active: explanation.wins_if_active(),
@@ -137,7 +144,7 @@ mod tests {
             "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
         });
         let rule = rules::check::campaign(&campaign).unwrap();
-        fare(&rule, event, 0, Timestamp::UNIX_EPOCH)
+        fare(&mut Trial::new(&rule), event, 0, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

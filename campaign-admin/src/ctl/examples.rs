@@ -11,8 +11,8 @@
 //!     why: payload.amount                                  # may be left out: what does not hold
 //! ```
 //!
-//! The last of the events is what is expected something of. What every event has and this one leaves out is filled in;
-//! its time is within the campaign's schedule.
+//! The last of the events is what is expected something of, after those before it. What every event has and these leave out
+//! is filled in: one customer, an id of its own, and times within the campaign's schedule, a second apart.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +22,7 @@ use rules::{CampaignProblem, Explanation, Rule};
 use schemas::{Document, Event, Limits, Schedule};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
+use state::Trial;
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
@@ -134,13 +135,19 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         let detail = "given is a list of one event or more";
         return Err(Failed::broken("/given", detail));
     };
+    let mut trial = Trial::new(rule);
+    let before = given.into_iter().flatten().take(place).enumerate();
+    for (number, earlier) in before {
+        let place = format!("/given/{number}");
+        let earlier = filled(earlier, number, &rule.campaign().schedule);
+        let mut document = Document::new();
+        trial.take(&read(&earlier, &mut document, &place)?);
+    }
+    let event = filled(event, place, &rule.campaign().schedule);
     let place = format!("/given/{place}");
-    let event = filled(event, &rule.campaign().schedule);
     let mut document = Document::new();
-    let read = document.read(event.to_string().as_bytes(), Limits::default());
-    read.map_err(|error| Failed::broken(&place, error.to_string()))?;
-    let event = Event::of(&document).map_err(|error| Failed::broken(&place, error.to_string()))?;
-    let explanation = Explanation::of(rule, &event);
+    let event = read(&event, &mut document, &place)?;
+    let explanation = trial.take(&event);
     let verdict = |wins| if wins { "a match" } else { "no match" }.to_owned();
     if explanation.wins != expects_match {
         return Err(Failed {
@@ -165,6 +172,14 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     }
 }
 
+/// Reads an event of a test.
+fn read<'d>(event: &Json, document: &'d mut Document, place: &str) -> Result<Event<'d>, Failed> {
+    document
+        .read(event.to_string().as_bytes(), Limits::default())
+        .map_err(|error| Failed::broken(place, error.to_string()))?;
+    Event::of(document).map_err(|error| Failed::broken(place, error.to_string()))
+}
+
 /// Whether that is among what does not hold.
 fn reason(why: &str, explanation: &Explanation) -> Result<(), Failed> {
     let mut failing = BTreeSet::new();
@@ -173,7 +188,10 @@ fn reason(why: &str, explanation: &Explanation) -> Result<(), Failed> {
     }
     add_failing(&explanation.when, &mut failing);
     let rewards = explanation.reward.iter().filter(|found| !found.held);
-    failing.extend(rewards.map(|found| found.pointer[1..].replace('/', ".")));
+    let dotted = |pointer: &str| pointer[1..].replace('/', ".");
+    failing.extend(rewards.map(|found| dotted(&found.pointer)));
+    let history = explanation.history.iter().filter(|found| !found.held);
+    failing.extend(history.map(|found| dotted(&found.pointer)));
     if failing.contains(why) {
         return Ok(());
     }
@@ -227,8 +245,8 @@ fn is_same(found: &Json, expected: &Json) -> bool {
     found == expected || amount(found).is_some_and(|found| amount(expected) == Some(found))
 }
 
-/// An event with all that every event has.
-fn filled(event: &Json, schedule: &Schedule) -> Json {
+/// An event with all that every event has. The events of a test are of one customer, and a second apart.
+fn filled(event: &Json, number: usize, schedule: &Schedule) -> Json {
     let mut event = event.clone();
     let Json::Object(fields) = &mut event else {
         return event;
@@ -239,8 +257,16 @@ fn filled(event: &Json, schedule: &Schedule) -> Json {
         // The tests of a file come to the same whenever they are run.
         (None, None) => Timestamp::UNIX_EPOCH,
     };
+    let later = i64::try_from(number).unwrap_or(i64::MAX);
+    let within = within
+        .checked_add(SignedDuration::from_secs(later))
+        .unwrap_or(within);
+    let id = match number {
+        0 => "test".to_owned(),
+        number => format!("test-{number}"),
+    };
     for (name, value) in [
-        ("event_id", json!("test")),
+        ("event_id", json!(id)),
         ("customer_id", json!("test")),
         ("event_type", json!("test")),
         ("occurred_at", json!(within)),

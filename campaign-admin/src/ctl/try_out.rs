@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rules::Explanation;
 use schemas::{Document as Read, Event, Limits};
 use serde_json::{Value as Json, json};
+use state::Trial;
 
 use super::api::Api;
 use super::campaign::{self, Local};
@@ -60,6 +61,7 @@ impl TryOut {
         }
         // Drafts are what one tries; that they are drafts is no reason against them.
         let rules: Vec<_> = campaigns.iter().map(as_if_active).collect();
+        let mut trials: Vec<_> = rules.iter().map(Trial::new).collect();
         let now = Timestamp::now();
         let (mut count, mut matches) = (0_u64, 0_u64);
         let mut read = Read::new();
@@ -70,10 +72,7 @@ impl TryOut {
             let event = events::complete(event?, now).map_err(numbered)?;
             read.read(event.json.as_bytes(), Limits::default())?;
             let event = Event::of(&read)?;
-            let explanations: Vec<_> = rules
-                .iter()
-                .map(|rule| Explanation::of(rule, &event))
-                .collect();
+            let explanations: Vec<_> = trials.iter_mut().map(|trial| trial.take(&event)).collect();
             let won = explanations.iter().filter(|explanation| explanation.wins);
             let won: Vec<_> = won
                 .map(|explanation| explanation.campaign_id.to_string())

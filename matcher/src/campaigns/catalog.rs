@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Counted;
 use rules::live::{Merge, Merged};
 use rules::{LiveRules, Rule, RuleSet};
 use schemas::avro::SchemaId;
@@ -74,6 +75,7 @@ pub struct Catalog {
     reader: Reader,
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
     live: LiveRules,
+    counted: Counted,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -86,10 +88,11 @@ const STATUSES: [Status; 4] = [
 ];
 
 impl Catalog {
-    /// An empty catalog of documents that this reader reads.
-    pub fn new(reader: Reader) -> Self {
+    /// An empty catalog of documents that this reader reads, which keeps the list of what they count.
+    pub fn new(reader: Reader, counted: Counted) -> Self {
         Self {
             reader,
+            counted,
             ..Self::default()
         }
     }
@@ -103,6 +106,7 @@ impl Catalog {
         let Some(value) = record.value else {
             if let Some(before) = self.rules.remove(key) {
                 *self.count_of(&before) -= 1;
+                self.counted.remove(&before);
                 self.live.remove(&before.campaign().id);
             }
             return Ok(Applied::Deleted {
@@ -127,7 +131,9 @@ impl Catalog {
         *self.count_of(&rule) += 1;
         if let Some(before) = self.rules.insert(key.into(), Arc::clone(&rule)) {
             *self.count_of(&before) -= 1;
+            self.counted.remove(&before);
         }
+        self.counted.add(&rule);
         self.live.put(rule);
         Ok(stored)
     }

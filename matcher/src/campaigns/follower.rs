@@ -19,7 +19,7 @@ use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use super::merges::Merges;
-use super::{Applied, CampaignMetrics, CampaignRecord, Catalog};
+use super::{Applied, CampaignMetrics, CampaignRecord, Catalog, Counted};
 
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -40,6 +40,8 @@ pub struct Follower {
     pub settings: FollowerSettings,
     /// The rule set in force; workers load it once a batch.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// What the campaigns count.
+    pub counted: Counted,
     /// What is told of the campaigns.
     pub metrics: CampaignMetrics,
     /// Ready once the topic was read to its end.
@@ -84,7 +86,7 @@ impl Follower {
             self.heartbeat.beat();
             !self.shutdown.is_requested()
         })?;
-        let mut catalog = Catalog::new(self.settings.documents.reader());
+        let mut catalog = Catalog::new(self.settings.documents.reader(), self.counted.clone());
         let mut next_offset = 0;
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.

@@ -1,10 +1,12 @@
 //! The campaigns: read from the compacted topic to its end before the first event, then followed.
 
 mod catalog;
+mod counted;
 mod follower;
 mod merges;
 mod metrics;
 
 pub use self::catalog::{Applied, CampaignRecord, Catalog, Refused};
+pub use self::counted::Counted;
 pub use self::follower::{Follower, FollowerSettings};
 pub use self::metrics::CampaignMetrics;

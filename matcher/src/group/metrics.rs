@@ -72,25 +72,25 @@ impl GroupMetrics {
     }
 }
 
-/// The partitions of one member, within the gauge of all.
-pub(super) struct Share {
+/// What is one member's, within the gauge of all.
+pub(crate) struct Share {
     gauge: IntGauge,
     own: i64,
 }
 
 impl Share {
-    fn of(gauge: &IntGauge) -> Self {
+    pub(crate) fn of(gauge: &IntGauge) -> Self {
         Self {
             gauge: gauge.clone(),
             own: 0,
         }
     }
 
-    pub(super) fn set(&mut self, partitions: usize) {
-        let partitions = i64::try_from(partitions).unwrap_or(i64::MAX);
-        if partitions != self.own {
-            self.gauge.add(partitions - self.own);
-            self.own = partitions;
+    pub(crate) fn set(&mut self, own: usize) {
+        let own = i64::try_from(own).unwrap_or(i64::MAX);
+        if own != self.own {
+            self.gauge.add(own - self.own);
+            self.own = own;
         }
     }
 }

@@ -21,13 +21,12 @@ use schemas::avro::SchemaId;
 
 use self::context::GroupContext;
 use self::held::Held;
-use self::metrics::Share;
 use self::position::{Start, starting_position};
 use self::progress::{Progress, STALLED};
 
 pub(crate) use self::context::Change;
 pub(crate) use self::held::Waiting;
-pub(crate) use self::metrics::GroupMetrics;
+pub(crate) use self::metrics::{GroupMetrics, Share};
 pub(crate) use self::position::Truncation;
 
 /// How long one look at committed offsets or watermarks may block the member.
@@ -77,6 +76,8 @@ pub(crate) struct Group {
     progress: Progress,
     /// Partitions that are ours but whose position is not known yet.
     arriving: TopicPartitionList,
+    /// Partitions whose position is known, and that are not read yet.
+    found: TopicPartitionList,
     next_look: Instant,
     /// Since when a partition ends before its committed offset.
     truncated: Option<Instant>,
@@ -106,6 +107,7 @@ impl Group {
             held: Held::default(),
             progress: Progress::new(Instant::now()),
             arriving: TopicPartitionList::new(),
+            found: TopicPartitionList::new(),
             next_look: Instant::now(),
             truncated: None,
             assigned: metrics.assigned(),
@@ -198,9 +200,9 @@ impl Group {
         self.consumer.context().next_change()
     }
 
-    /// Whether partitions wait for [`Group::settle`].
+    /// Whether no partition waits to be read.
     pub(crate) fn is_settled(&self) -> bool {
-        self.arriving.count() == 0
+        self.arriving.count() == 0 && self.found.count() == 0
     }
 
     /// Whether the group took our partitions without asking: what was read from them must not be
@@ -214,7 +216,7 @@ impl Group {
         self.consumer.group_metadata()
     }
 
-    /// Takes partitions on. They are read as soon as [`Group::settle`] has found their positions.
+    /// Takes partitions on. They are read when [`Group::settle`] has found their positions and [`Group::read`] is called.
     pub(crate) fn admit(&mut self, partitions: &TopicPartitionList) {
         self.metrics.rebalanced("assigned");
         for partition in partitions.elements() {
@@ -245,23 +247,27 @@ impl Group {
     /// librdkafka gives back only what was assigned, so partitions that leave before their position was
     /// found are assigned first. Nothing is read of them: nobody polls in between.
     fn give_up_arriving(&mut self, leaving: &TopicPartitionList) -> Result<(), GroupError> {
-        let (mut given_up, mut staying) = (TopicPartitionList::new(), TopicPartitionList::new());
-        for partition in self.arriving.elements() {
+        let mut given_up = TopicPartitionList::new();
+        let leaves = |topic: &str, number| leaving.find_partition(topic, number).is_some();
+        let (arriving, found) = (&self.arriving, &self.found);
+        for partition in [arriving, found].iter().flat_map(|list| list.elements()) {
             let (topic, number) = (partition.topic(), partition.partition());
-            let leaves = leaving.find_partition(topic, number).is_some();
-            let list = if leaves { &mut given_up } else { &mut staying };
-            list.add_partition(topic, number);
+            if leaves(topic, number) {
+                given_up.add_partition(topic, number);
+            }
         }
+        let arriving = without(arriving, &given_up).map_err(GroupError::Assign)?;
+        let found = without(found, &given_up).map_err(GroupError::Assign)?;
         if given_up.count() > 0 {
             self.consumer
                 .incremental_assign(&given_up)
                 .map_err(GroupError::Assign)?;
         }
-        self.arriving = staying;
+        (self.arriving, self.found) = (arriving, found);
         Ok(())
     }
 
-    /// Finds the positions of arriving partitions and begins to read them.
+    /// Finds the positions of arriving partitions and returns those found; [`Group::read`] reads them.
     ///
     /// The committed offsets of a partition are not known while a transaction on them is open, which
     /// after a kill can last until the transaction times out. So one look is short, the member goes
@@ -269,7 +275,7 @@ impl Group {
     ///
     /// # Errors
     /// The partitions cannot be read, or have stopped to be read for no reason.
-    pub(crate) fn settle(&mut self) -> Result<(), GroupError> {
+    pub(crate) fn settle(&mut self) -> Result<Vec<i32>, GroupError> {
         if self.consumer.context().contact().is_lost() {
             return Err(GroupError::NoBroker);
         }
@@ -278,37 +284,60 @@ impl Group {
         if self.progress.is_stalled(waiting, Instant::now()) {
             return Err(GroupError::Stalled { backlog });
         }
-        if self.is_settled() || Instant::now() < self.next_look {
-            return Ok(());
+        if self.arriving.count() == 0 || Instant::now() < self.next_look {
+            return Ok(Vec::new());
         }
         match self.starting_positions() {
             Ok(positions) => {
-                self.consumer
-                    .incremental_assign(&positions)
-                    .map_err(GroupError::Assign)?;
-                if self.paused {
-                    self.consumer.pause(&positions).map_err(GroupError::Pause)?;
+                let mut numbers = Vec::new();
+                for position in positions.elements() {
+                    let (topic, number) = (position.topic(), position.partition());
+                    self.found
+                        .add_partition_offset(topic, number, position.offset())
+                        .map_err(GroupError::Assign)?;
+                    numbers.push(number);
                 }
                 self.arriving = TopicPartitionList::new();
                 self.truncated = None;
-                self.count_assigned();
-                Ok(())
+                Ok(numbers)
             }
             Err(Look::Later(error)) => {
                 tracing::info!(%error, "committed offsets are not stable yet, looking again");
                 self.next_look = Instant::now() + LOOK;
-                Ok(())
+                Ok(Vec::new())
             }
             Err(Look::Never(error)) => {
                 // Right after a restart a broker may know less of the end than it has.
                 self.truncated.get_or_insert_with(Instant::now);
                 if !self.is_confirmed() {
                     self.next_look = Instant::now() + LOOK;
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Begins to read a partition whose position was found.
+    pub(crate) fn read(&mut self, partition: i32) -> Result<(), GroupError> {
+        let mut begun = TopicPartitionList::new();
+        if let Some(found) = self.found.find_partition(&self.topic, partition) {
+            begun
+                .add_partition_offset(&self.topic, partition, found.offset())
+                .map_err(GroupError::Assign)?;
+        }
+        if begun.count() == 0 {
+            return Ok(());
+        }
+        self.found = without(&self.found, &begun).map_err(GroupError::Assign)?;
+        self.consumer
+            .incremental_assign(&begun)
+            .map_err(GroupError::Assign)?;
+        if self.paused {
+            self.consumer.pause(&begun).map_err(GroupError::Pause)?;
+        }
+        self.count_assigned();
+        Ok(())
     }
 
     fn starting_positions(&self) -> Result<TopicPartitionList, Look> {
@@ -452,6 +481,21 @@ impl Drop for Group {
             }
         }
     }
+}
+
+/// The partitions of a list that are not in another, with their offsets.
+fn without(
+    list: &TopicPartitionList,
+    others: &TopicPartitionList,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut rest = TopicPartitionList::new();
+    for partition in list.elements() {
+        let (topic, number) = (partition.topic(), partition.partition());
+        if others.find_partition(topic, number).is_none() {
+            rest.add_partition_offset(topic, number, partition.offset())?;
+        }
+    }
+    Ok(rest)
 }
 
 /// Why positions are not known.

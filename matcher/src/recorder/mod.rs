@@ -240,7 +240,9 @@ impl Recorder {
                 }
             }
         }
-        group.settle()?;
+        for partition in group.settle()? {
+            group.read(partition)?;
+        }
         Ok(())
     }
 

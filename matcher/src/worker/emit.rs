@@ -11,7 +11,9 @@ use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
 use schemas::{DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
+use serde_json::value::RawValue;
 use service::kafka::transaction::Open;
+use state::{DueMatch, Partition};
 
 use crate::{dead_letter, trace};
 
@@ -27,6 +29,9 @@ const SURELY_TAKEN: usize = 512 * 1024;
 pub(super) struct Outputs {
     pub(super) matches: String,
     pub(super) dead_letters: String,
+    pub(super) customer_state: String,
+    /// Where events come from.
+    pub(super) events: String,
 }
 
 /// How dead letters carry their value.
@@ -38,7 +43,17 @@ pub(super) enum Values {
     SmallOnly,
 }
 
-/// Writes matches and dead letters, always to the partition of the event: a transaction then touches
+/// What a match says of its event.
+struct Won<'a> {
+    event_id: &'a str,
+    customer_id: &'a str,
+    event_type: &'a str,
+    occurred_at: Timestamp,
+    partition: i32,
+    offset: i64,
+}
+
+/// Writes matches, dead letters and the changelog, always to the partition of the event: a transaction then touches
 /// few partitions, and a customer's matches stay in order. Its buffers serve one record after another.
 pub(super) struct Emitter {
     outputs: Outputs,
@@ -65,47 +80,108 @@ impl Emitter {
         event: &Event<'_>,
         rule: &Rule,
     ) -> Result<usize, KafkaError> {
-        let campaign = rule.campaign();
-        let matched_at = now_in_millis();
         let reward = rule
             .reward(event)
-            .expect("the decider lets nothing win without a reward");
-        self.match_id.clear();
-        write!(self.match_id, "{}:{}", event.event_id, campaign.id)
-            .expect("writing to a string cannot fail");
-        let won = Match {
-            match_id: Cow::Borrowed(&self.match_id),
-            event_id: Cow::Borrowed(event.event_id),
-            campaign_id: Cow::Borrowed(campaign.id.as_str()),
-            campaign_version: campaign.version,
-            campaigns_offset: rule.offset(),
-            customer_id: Cow::Borrowed(event.customer_id),
-            event_type: Cow::Borrowed(event.event_type),
+            .expect("the engine lets nothing win without a reward");
+        let decided = Won {
+            event_id: event.event_id,
+            customer_id: event.customer_id,
+            event_type: event.event_type,
             occurred_at: event.occurred_at,
-            matched_at,
-            reward,
-            source: Source {
-                topic: Cow::Borrowed(message.topic()),
-                partition: message.partition(),
-                offset: message.offset(),
-            },
+            partition: message.partition(),
+            offset: message.offset(),
         };
-        self.value.clear();
-        self.matches.write(&won, &mut self.value);
-        let mut record = BaseRecord::to(&self.outputs.matches)
-            .partition(message.partition())
-            .key(event.event_id.as_bytes())
-            .payload(&*self.value)
-            .timestamp(matched_at.as_millisecond());
-        record.headers = carried(message);
-        transaction.send(record)?;
+        let size = self.send_match(transaction, &decided, rule, reward, carried(message))?;
         // The fields are made only when somebody listens.
         tracing::debug!(
             trace_id = traceparent(message).and_then(trace::id),
             match_id = self.match_id,
             "match written, to be committed with its batch"
         );
+        Ok(size)
+    }
+
+    /// Writes the match of an event whose time to wait is over. Returns its size in bytes.
+    pub(super) fn write_due(
+        &mut self,
+        transaction: &Open,
+        partition: i32,
+        won: &DueMatch<'_>,
+    ) -> Result<usize, KafkaError> {
+        let decided = Won {
+            event_id: &won.event.event_id,
+            customer_id: &won.customer_id,
+            event_type: &won.event.event_type,
+            occurred_at: won.event.occurred_at,
+            partition,
+            offset: won.event.offset,
+        };
+        let reward = Cow::Borrowed(&*won.reward);
+        self.send_match(transaction, &decided, won.rule, reward, None)
+    }
+
+    fn send_match(
+        &mut self,
+        transaction: &Open,
+        decided: &Won<'_>,
+        rule: &Rule,
+        reward: Cow<'_, RawValue>,
+        headers: Option<OwnedHeaders>,
+    ) -> Result<usize, KafkaError> {
+        let campaign = rule.campaign();
+        let matched_at = now_in_millis();
+        self.match_id.clear();
+        write!(self.match_id, "{}:{}", decided.event_id, campaign.id)
+            .expect("writing to a string cannot fail");
+        let won = Match {
+            match_id: Cow::Borrowed(&self.match_id),
+            event_id: Cow::Borrowed(decided.event_id),
+            campaign_id: Cow::Borrowed(campaign.id.as_str()),
+            campaign_version: campaign.version,
+            campaigns_offset: rule.offset(),
+            customer_id: Cow::Borrowed(decided.customer_id),
+            event_type: Cow::Borrowed(decided.event_type),
+            occurred_at: decided.occurred_at,
+            matched_at,
+            reward,
+            source: Source {
+                topic: Cow::Borrowed(&self.outputs.events),
+                partition: decided.partition,
+                offset: decided.offset,
+            },
+        };
+        self.value.clear();
+        self.matches.write(&won, &mut self.value);
+        let mut record = BaseRecord::to(&self.outputs.matches)
+            .partition(decided.partition)
+            .key(decided.event_id.as_bytes())
+            .payload(&*self.value)
+            .timestamp(matched_at.as_millisecond());
+        record.headers = headers;
+        transaction.send(record)?;
         Ok(self.value.len())
+    }
+
+    /// Writes what the batch has changed of a partition's customers to the changelog: once each, however many of their
+    /// events there were.
+    pub(super) fn write_state(
+        &self,
+        transaction: &Open,
+        number: i32,
+        partition: &mut Partition,
+    ) -> Result<(), KafkaError> {
+        let mut sent = Ok(());
+        partition.changes(|change| {
+            if sent.is_err() {
+                return;
+            }
+            let mut record = BaseRecord::<[u8], [u8]>::to(&self.outputs.customer_state)
+                .partition(number)
+                .key(change.key);
+            record.payload = change.value;
+            sent = transaction.send(record);
+        });
+        sent
     }
 
     /// Writes an event that can never be processed: key, value, headers and timestamp as they were,

@@ -1,13 +1,17 @@
 //! What the workers tell of themselves. Counted when a batch is committed, so that what is aborted and
 //! done again counts once.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp as Time;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use rdkafka::Timestamp;
 use schemas::DeadLetterReason;
 use service::Metrics;
+
+use crate::group::Share;
 
 /// Metrics of all workers of a process.
 #[derive(Clone)]
@@ -19,7 +23,18 @@ pub struct WorkerMetrics {
     event_age: Histogram,
     transactions: HistogramVec,
     rebuilds: IntCounter,
+    duplicates: IntCounterVec,
+    /// Types of events that have a series of their own.
+    types: Arc<Mutex<BTreeSet<String>>>,
+    taken_before: IntCounter,
+    customers: IntGauge,
+    state_bytes: IntGauge,
+    restored: IntCounter,
+    restores: Histogram,
 }
+
+/// Types come with events, that is from strangers, and a series of each lives as long as the process.
+const MAX_TYPES: usize = 100;
 
 /// Seconds from a millisecond to a minute.
 const SECONDS: [f64; 14] = [
@@ -59,6 +74,30 @@ impl WorkerMetrics {
                 "matcher_worker_rebuilds_total",
                 "Consumers and producers dropped and made anew after an error.",
             ),
+            duplicates: metrics.counter_vec(
+                "matcher_duplicate_events_total",
+                "Events that counted for nothing because one of their id was seen before, by event type; beyond 100 types, other.",
+                &["event_type"],
+            ),
+            types: Arc::default(),
+            taken_before: metrics.counter(
+                "matcher_torn_transactions_total",
+                "Records that came again although their results are committed. Anything but 0 is an alarm: the log was torn (KAFKA-17754).",
+            ),
+            customers: metrics.gauge("matcher_customers", "Customers remembered here."),
+            state_bytes: metrics.gauge(
+                "matcher_customer_state_bytes",
+                "Bytes of what is remembered here, ids included.",
+            ),
+            restored: metrics.counter(
+                "matcher_restored_records_total",
+                "Records read from the changelog to bring customers back.",
+            ),
+            restores: metrics.histogram(
+                "matcher_restore_duration_seconds",
+                "Time to bring back the customers of a partition.",
+                &SECONDS,
+            ),
         }
     }
 
@@ -72,6 +111,10 @@ impl WorkerMetrics {
         for code in &tally.dead_letters {
             self.dead_letters.with_label_values(&[code]).inc();
         }
+        for (event_type, count) in &tally.duplicates {
+            self.duplicates(event_type, *count);
+        }
+        self.taken_before.inc_by(tally.taken_before);
         self.transactions
             .with_label_values(&["committed"])
             .observe(took.as_secs_f64());
@@ -81,6 +124,33 @@ impl WorkerMetrics {
         self.transactions
             .with_label_values(&["aborted"])
             .observe(took.as_secs_f64());
+    }
+
+    fn duplicates(&self, event_type: &str, count: u64) {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = types.contains(event_type);
+        if !is_known && types.len() < MAX_TYPES {
+            types.insert(event_type.to_owned());
+        }
+        let label = if is_known || types.contains(event_type) {
+            event_type
+        } else {
+            "other"
+        };
+        self.duplicates.with_label_values(&[label]).inc_by(count);
+    }
+
+    pub(super) fn restored(&self, records: u64, took: Duration) {
+        self.restored.inc_by(records);
+        self.restores.observe(took.as_secs_f64());
+    }
+
+    /// What one worker remembers, within the gauges of all.
+    pub(super) fn shares(&self) -> Shares {
+        Shares {
+            customers: Share::of(&self.customers),
+            bytes: Share::of(&self.state_bytes),
+        }
     }
 
     pub(super) fn rebuilt(&self) {
@@ -95,6 +165,21 @@ pub(super) struct Tally {
     ages: Vec<f64>,
     pub(super) undefined_rewards: u64,
     dead_letters: Vec<&'static str>,
+    duplicates: BTreeMap<String, u64>,
+    taken_before: u64,
+}
+
+/// What one worker remembers.
+pub(super) struct Shares {
+    customers: Share,
+    bytes: Share,
+}
+
+impl Shares {
+    pub(super) fn set(&mut self, customers: usize, bytes: usize) {
+        self.customers.set(customers);
+        self.bytes.set(bytes);
+    }
 }
 
 impl Tally {
@@ -108,6 +193,23 @@ impl Tally {
             reason = "milliseconds of an age fit a double"
         )]
         self.ages.push(age as f64 / 1000.0);
+    }
+
+    /// A match whose time to wait was over at `due`, milliseconds since 1970.
+    pub(super) fn was_due(&mut self, due: i64) {
+        self.matched(Timestamp::CreateTime(due));
+    }
+
+    pub(super) fn repeated(&mut self, event_type: &str) {
+        if let Some(count) = self.duplicates.get_mut(event_type) {
+            *count += 1;
+        } else {
+            self.duplicates.insert(event_type.to_owned(), 1);
+        }
+    }
+
+    pub(super) fn came_again(&mut self) {
+        self.taken_before += 1;
     }
 
     pub(super) fn died(&mut self, reason: &DeadLetterReason) {

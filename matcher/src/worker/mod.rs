@@ -1,35 +1,44 @@
 //! One matcher thread: its own consumer, transactional producer and buffers.
 //!
-//! The files follow the data: [`crate::group`] consumes, [`crate::decide`] decodes and matches, [`emit`]
-//! writes, [`pace`] says when to commit and a [`transaction`](service::kafka::transaction) commits matches, dead letters and consumed
-//! offsets together or not at all (KIP-98, KIP-447).
+//! The files follow the data: [`crate::group`] consumes, [`restore`] brings back the [`customers`] of a partition before it
+//! is read, [`state`] decodes, matches and remembers, [`emit`] writes, [`pace`] says when to commit and a
+//! [`transaction`](service::kafka::transaction) commits matches, dead letters, what is remembered and consumed offsets together or
+//! not at all (KIP-98, KIP-447).
 //!
 //! Nothing is shared between workers but the rule set, which is immutable, and counters.
 
+mod customers;
 mod emit;
 mod metrics;
 mod pace;
+mod restore;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rules::RuleSet;
-use rules::decide::{Decider, Record};
+use rules::decide::Record;
 use schemas::names::header;
 use schemas::{Encoding, Limits, Reader, Unread};
+use service::kafka::reader::TopicSource;
 use service::kafka::record;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
+use state::{Arrival, Decided, Engine, EventTimes, StateError, Undecided};
 
+use self::customers::Customers;
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
+use self::restore::{RestoreError, Restores};
+use crate::campaigns::Counted;
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 
@@ -43,6 +52,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// what an event costs; even at 1 ms an event a batch is committed only 32 ms late.
 const STRIDE: usize = 32;
 
+/// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
+const STATE_BYTES: usize = 128;
+
 /// So many rebuilds within [`REBUILD_WINDOW`] and the process had better exit and be restarted.
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_mins(10);
@@ -55,6 +67,9 @@ pub(crate) struct WorkerSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) dead_letters_topic: String,
+    /// The changelog of what is remembered.
+    pub(crate) customer_state: TopicSource,
+    pub(crate) times: EventTimes,
     /// How matches are written.
     pub(crate) encoding: Encoding,
     pub(crate) limits: Limits,
@@ -64,6 +79,7 @@ pub(crate) struct WorkerSettings {
 /// What a worker shares with the rest of the process.
 pub(crate) struct Surroundings {
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,
+    pub(crate) counted: Counted,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) group_metrics: GroupMetrics,
     /// Ready while the worker has a consumer and a producer.
@@ -83,13 +99,17 @@ enum Rebuild {
     Offsets(KafkaError),
     #[error("a record cannot be produced: {0}")]
     Produce(KafkaError),
+    #[error("customers cannot be brought back: {0}")]
+    Restore(#[from] RestoreError),
+    #[error("what is remembered of a customer cannot be read: {0}")]
+    State(#[from] StateError),
 }
 
 /// A worker; see the module. Runs on a thread of its own and never on an async runtime.
 pub(crate) struct Worker {
     settings: WorkerSettings,
     surroundings: Surroundings,
-    decider: Decider,
+    engine: Engine,
     emitter: Emitter,
     /// How dead letters carry their values in the next batch.
     values: Values,
@@ -121,9 +141,11 @@ impl Worker {
         let outputs = Outputs {
             matches: settings.matches_topic.clone(),
             dead_letters: settings.dead_letters_topic.clone(),
+            customer_state: settings.customer_state.topic.clone(),
+            events: settings.events_topic.clone(),
         };
         Self {
-            decider: Decider::new(reader, settings.limits),
+            engine: Engine::new(reader, settings.limits, settings.times),
             emitter: Emitter::new(outputs, settings.encoding),
             values: Values::Whole,
             aborts: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
@@ -187,6 +209,8 @@ impl Worker {
             Truncation::Refuse,
             self.surroundings.group_metrics.clone(),
         )?;
+        let restores = Restores::new(self.settings.customer_state.clone());
+        let mut customers = Customers::new(restores, self.surroundings.metrics.clone());
         self.surroundings.component.ready();
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
@@ -194,10 +218,16 @@ impl Worker {
         while !self.surroundings.shutdown.is_requested() {
             self.surroundings.heartbeat.beat();
             while let Some(change) = group.next_change() {
-                state = self.rebalance(&mut group, state, change)?;
+                state = self.rebalance(&mut group, &mut customers, state, change)?;
             }
-            group.settle()?;
-            group.go_on(|schema| self.decider.has_answer(schema))?;
+            customers.bring_back(&group.settle()?)?;
+            while let Some(partition) = customers.next_back()? {
+                group.read(partition)?;
+            }
+            group.go_on(|schema| self.engine.has_answer(schema))?;
+            if supply == Supply::Dry {
+                state = self.fire(&mut customers, state)?;
+            }
             let wait = match &state {
                 State::Idle(_) => IDLE,
                 State::Batch(batch) => {
@@ -209,7 +239,7 @@ impl Worker {
                     {
                         Next::Poll(wait) => wait.min(IDLE),
                         Next::Commit => {
-                            state = State::Idle(self.commit(&mut group, state)?);
+                            state = State::Idle(self.commit(&mut group, &mut customers, state)?);
                             last_commit = Instant::now();
                             continue;
                         }
@@ -222,13 +252,13 @@ impl Worker {
                 wait.min(IDLE / 10)
             };
             let waiting;
-            (state, supply, waiting) = self.draw(&group, state, wait)?;
+            (state, supply, waiting) = self.draw(&group, &mut customers, state, wait)?;
             if let Some(record) = waiting {
                 group.hold(record)?;
             }
         }
         // Finished work is kept; if it cannot be, it is done again by whoever comes next.
-        let idle = self.commit(&mut group, state)?;
+        let idle = self.commit(&mut group, &mut customers, state)?;
         drop(group);
         drop(idle);
         Ok(())
@@ -239,6 +269,7 @@ impl Worker {
     fn draw(
         &mut self,
         group: &Group,
+        customers: &mut Customers,
         mut state: State,
         mut wait: Duration,
     ) -> Result<(State, Supply, Option<Waiting>), Rebuild> {
@@ -246,10 +277,10 @@ impl Worker {
             match group.poll(wait) {
                 None => return Ok((state, Supply::Dry, None)),
                 Some(Ok(message)) => {
-                    let (batch, waiting) = self.take(state, &message)?;
+                    let (batch, waiting) = self.take(customers, state, &message)?;
                     if waiting.is_some() {
                         // A batch that began with this event has nothing to commit.
-                        state = if batch.load.events == 0 {
+                        state = if batch.positions.is_empty() {
                             State::Idle(batch.transaction.abort()?)
                         } else {
                             State::Batch(batch)
@@ -262,6 +293,7 @@ impl Worker {
                         break;
                     }
                 }
+                Some(Err(KafkaError::PartitionEOF(partition))) => customers.reached_end(partition),
                 Some(Err(error)) => {
                     group::tolerate(error)?;
                     return Ok((state, Supply::Dry, None));
@@ -272,49 +304,66 @@ impl Worker {
         Ok((state, Supply::Flowing, None))
     }
 
+    /// The open batch, which begins now if there is none.
+    fn batch(&self, state: State) -> Result<Batch, Rebuild> {
+        let idle = match state {
+            State::Batch(batch) => return Ok(batch),
+            State::Idle(idle) => idle,
+        };
+        Ok(Batch {
+            transaction: idle.begin()?,
+            rules: self.surroundings.rules.load_full(),
+            positions: Positions::default(),
+            load: Load {
+                begun: Instant::now(),
+                events: 0,
+                output_bytes: 0,
+            },
+            tally: metrics::Tally::default(),
+        })
+    }
+
     /// Processes one event within the batch, which begins with it if there is none. An event whose schema
     /// is not known yet leaves no trace.
     fn take(
         &mut self,
+        customers: &mut Customers,
         state: State,
         message: &BorrowedMessage<'_>,
     ) -> Result<(Batch, Option<Waiting>), Rebuild> {
-        let mut batch = match state {
-            State::Batch(batch) => batch,
-            State::Idle(idle) => Batch {
-                transaction: idle.begin()?,
-                rules: self.surroundings.rules.load_full(),
-                positions: Positions::default(),
-                load: Load {
-                    begun: Instant::now(),
-                    events: 0,
-                    output_bytes: 0,
-                },
-                tally: metrics::Tally::default(),
-            },
-        };
+        let mut batch = self.batch(state)?;
         let record = Record {
             key: message.key(),
             value: message.payload(),
-            schema_header: if self.decider.takes_headers() {
+            schema_header: if self.engine.takes_headers() {
                 record::header(message, header::VALUE_SCHEMA_ID)
             } else {
                 None
             },
         };
+        let now = Timestamp::now().as_millisecond();
+        let arrival = Arrival {
+            offset: message.offset(),
+            record: message.timestamp().to_millis().unwrap_or(now),
+            now,
+        };
         let mut winners = Vec::new();
-        match self.decider.decide(record, &batch.rules, &mut winners) {
-            Ok(event) => {
+        let partition = customers.of(message.partition());
+        let decided = (self.engine).decide(record, arrival, &batch.rules, partition, &mut winners);
+        match decided {
+            Ok(Decided::New(event)) => {
                 for rule in winners {
-                    batch.load.output_bytes += self
-                        .emitter
-                        .write_match(&batch.transaction, message, &event, rule)
-                        .map_err(Rebuild::Produce)?;
+                    batch.load.output_bytes += STATE_BYTES
+                        + self
+                            .emitter
+                            .write_match(&batch.transaction, message, &event, rule)
+                            .map_err(Rebuild::Produce)?;
                     batch.tally.matched(message.timestamp());
                 }
-                batch.tally.undefined_rewards += self.decider.take_undefined_rewards();
             }
-            Err(Unread::Waiting(schema)) => {
+            Ok(Decided::Duplicate(event)) => batch.tally.repeated(event.event_type),
+            Ok(Decided::TakenBefore) => batch.tally.came_again(),
+            Err(Undecided::Unread(Unread::Waiting(schema))) => {
                 let waiting = Waiting {
                     partition: message.partition(),
                     offset: message.offset(),
@@ -322,7 +371,7 @@ impl Worker {
                 };
                 return Ok((batch, Some(waiting)));
             }
-            Err(Unread::Never(reason)) => {
+            Err(Undecided::Unread(Unread::Never(reason))) => {
                 batch.load.output_bytes += self
                     .emitter
                     .write_dead_letter(&batch.transaction, message, &reason, self.values)
@@ -330,7 +379,9 @@ impl Worker {
                     .max(1);
                 batch.tally.died(&reason);
             }
+            Err(Undecided::State(error)) => return Err(error.into()),
         }
+        batch.tally.undefined_rewards += self.engine.take_undefined_rewards();
         batch
             .positions
             .processed(message.partition(), message.offset());
@@ -338,15 +389,62 @@ impl Worker {
         Ok((batch, None))
     }
 
+    /// Writes the matches of events whose time to wait is over.
+    fn fire(&mut self, customers: &mut Customers, mut state: State) -> Result<State, Rebuild> {
+        for (number, time) in customers.due() {
+            let mut batch = self.batch(state)?;
+            while let Some(partition) = customers.waiting_in(number)
+                && !self.settings.pace.is_full(batch.load)
+            {
+                let due = self.engine.next_due(time, &batch.rules, partition)?;
+                if due.is_empty() {
+                    break;
+                }
+                for won in due {
+                    batch.load.output_bytes += self
+                        .emitter
+                        .write_due(&batch.transaction, number, &won)
+                        .map_err(Rebuild::Produce)?;
+                    batch.tally.was_due(won.event.due);
+                }
+            }
+            // A transaction commits offsets; where no event came these are the ones that are committed.
+            if let Some(partition) = customers.waiting_in(number)
+                && partition.is_changed()
+            {
+                batch.positions.processed(number, partition.offset());
+            }
+            state = State::Batch(batch);
+        }
+        Ok(state)
+    }
+
     /// Ends the batch, if there is one: commits it, or sets everything back to what is committed.
-    fn commit(&mut self, group: &mut Group, state: State) -> Result<Idle, Rebuild> {
+    fn commit(
+        &mut self,
+        group: &mut Group,
+        customers: &mut Customers,
+        state: State,
+    ) -> Result<Idle, Rebuild> {
         let batch = match state {
             State::Idle(idle) => return Ok(idle),
             State::Batch(batch) => batch,
         };
+        if batch.positions.is_empty() {
+            // What was due has come to nothing.
+            customers.roll_back();
+            return Ok(batch.transaction.abort()?);
+        }
         let Some(member) = group.metadata() else {
+            customers.roll_back();
             return self.abandon(group, batch.transaction.abort()?);
         };
+        let is_known = |identity| self.surroundings.counted.is_known(identity);
+        for (number, partition) in customers.changed(&self.engine, &is_known)? {
+            self.emitter
+                .write_state(&batch.transaction, number, partition)
+                .map_err(Rebuild::Produce)?;
+        }
         let offsets = batch
             .positions
             .to_list(&self.settings.events_topic)
@@ -355,6 +453,7 @@ impl Worker {
         let metrics = &self.surroundings.metrics;
         match batch.transaction.commit_consumed(&offsets, &member) {
             Ok(idle) => {
+                customers.commit();
                 metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
                 self.values = Values::Whole;
                 self.aborts.reset();
@@ -365,6 +464,7 @@ impl Worker {
                 why,
                 too_large,
             }) => {
+                customers.roll_back();
                 metrics.aborted(begun.elapsed());
                 tracing::warn!(error = %why, too_large, "a batch was aborted and is read again");
                 if too_large {
@@ -394,6 +494,7 @@ impl Worker {
     fn rebalance(
         &mut self,
         group: &mut Group,
+        customers: &mut Customers,
         state: State,
         change: Change,
     ) -> Result<State, Rebuild> {
@@ -405,9 +506,15 @@ impl Worker {
             Change::Revoked(partitions) => partitions,
         };
         let idle = match state {
-            State::Batch(batch) if group.assignment_lost() => batch.transaction.abort()?,
-            state => self.commit(group, state)?,
+            State::Batch(batch) if group.assignment_lost() => {
+                customers.roll_back();
+                batch.transaction.abort()?
+            }
+            state => self.commit(group, customers, state)?,
         };
+        for partition in revoked.elements() {
+            customers.let_go(partition.partition());
+        }
         group.release(&revoked)?;
         Ok(State::Idle(idle))
     }

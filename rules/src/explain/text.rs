@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value as Json;
 
-use super::{Condition, Explanation, Findings, Or, Part};
+use super::{Condition, Explanation, Findings, HistoryFinding, Or, Part};
 use crate::problem::clip;
 use crate::reward::RewardFinding;
 
@@ -36,8 +36,24 @@ impl Display for Explanation {
                 format_args!("schedule.end: {end}; the event is of {at}"),
             )?;
         }
+        for window in &schedule.asked.windows {
+            let held = window.contains(at);
+            line(
+                f,
+                1,
+                held,
+                format_args!("schedule.windows: {window}; the event is of {at}"),
+            )?;
+        }
         findings(f, 1, &self.when)?;
-        self.reward.iter().try_for_each(|found| reward(f, found))
+        self.reward.iter().try_for_each(|found| reward(f, found))?;
+        self.history.iter().try_for_each(|found| {
+            let path = found.pointer[1..].replace('/', ".");
+            let HistoryFinding {
+                held, asked, found, ..
+            } = found;
+            line(f, 1, *held, format_args!("{path}: {asked}; {found}"))
+        })
     }
 }
 

@@ -321,7 +321,7 @@ impl Search<'_, '_> {
         self.doubts.dedup();
         for place in self.doubts.drain(..) {
             let rule = &self.index.rules[place as usize];
-            if rule.pattern().matches(self.event.root) {
+            if rule.interest().matches(self.event.root) {
                 self.places.push(place);
             }
         }

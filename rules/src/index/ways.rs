@@ -61,7 +61,7 @@ impl<'r> Ways<'r> {
         for (place, rule) in (0..).zip(rules) {
             let schedule = &rule.campaign().schedule;
             let is_scheduled = schedule.start.is_some() || schedule.end.is_some();
-            for conjunction in rule.pattern().conjunctions() {
+            for conjunction in rule.interest().conjunctions() {
                 ways.add(place, is_scheduled, conjunction, paths);
             }
         }

@@ -101,6 +101,14 @@ impl Out<'_> {
     fn schedule(&mut self, schedule: &Schedule) {
         self.nullable(schedule.start, Self::micros);
         self.nullable(schedule.end, Self::micros);
+        let windows = &schedule.windows;
+        if !windows.is_empty() {
+            self.length(windows.len());
+            for window in windows {
+                self.text(window.as_str());
+            }
+        }
+        self.length(0);
     }
 
     /// A match whose reward is written already.

@@ -447,18 +447,18 @@ fn a_state_that_a_later_release_brings_is_a_draft() {
 
 #[test]
 fn what_a_later_release_asks_of_matches_is_not_ignored() {
-    // Without its limits a campaign would pay more than it says.
-    let limits = json!({"name": "limits", "type": ["null", "string"], "default": null, "doc": "d"});
+    // Without its hold a campaign would pay more than it says.
+    let hold = json!({"name": "hold", "type": ["null", "string"], "default": null, "doc": "d"});
     let mut later: Json = serde_json::from_str(contract("campaigns").schema).unwrap();
-    later["fields"].as_array_mut().unwrap().push(limits);
+    later["fields"].as_array_mut().unwrap().push(hold);
     let later = later.to_string();
-    let with = |limits: Avro| {
+    let with = |hold: Avro| {
         let mut fields = fields(&written("campaigns"), contract("campaigns").schema);
-        fields.push(("limits".into(), limits));
+        fields.push(("hold".into(), hold));
         reader(&later).read_campaign(Encoded::plain(&value(fields, &later)))
     };
     assert!(with(Avro::Union(0, Avro::Null.into())).is_ok());
     let limited = Avro::Union(1, Avro::String("no".into()).into());
     let error = with(limited).unwrap_err();
-    assert!(error.to_string().contains("limits"), "{error}");
+    assert!(error.to_string().contains("hold"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! Reads a topic of one partition to its true end, and on: the order of its records is all that there
-//! is of the campaigns.
+//! Reads a partition to its true end, and on. Of topics that have one, such as the campaigns', the order of its records is
+//! all that there is.
 
 use std::time::Duration;
 
@@ -12,8 +12,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::contact::Watched;
 use crate::settings::KafkaSettings;
 
-const PARTITION: i32 = 0;
-
 /// How long the broker may take to answer a question.
 const ASK: Duration = Duration::from_secs(5);
 
@@ -21,11 +19,13 @@ const ASK: Duration = Duration::from_secs(5);
 /// broker ends them.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A topic to be read, and the clients that it takes.
+/// A partition to be read, and the clients that it takes.
 #[derive(Debug, Clone)]
 pub struct TopicSource {
-    /// Name of the topic; it must have one partition.
+    /// Name of the topic.
     pub topic: String,
+    /// The partition; none if the topic must have no other but the one that is read.
+    pub partition: Option<i32>,
     /// Reads committed records, without a group, and tells of the end of the partition.
     pub reader: ClientConfig,
     /// Sees uncommitted records: whoever wants to be sure to miss nothing asks how far they go.
@@ -33,10 +33,11 @@ pub struct TopicSource {
 }
 
 impl TopicSource {
-    /// That topic of that broker.
+    /// That topic of that broker, which must have one partition.
     pub fn new(kafka: &KafkaSettings, topic: &str) -> Self {
         Self {
             topic: topic.to_owned(),
+            partition: None,
             reader: kafka.reader(),
             observer: kafka.observer(),
         }
@@ -70,6 +71,18 @@ pub enum ReadError {
         /// Name of the topic.
         topic: String,
     },
+    /// The topic has fewer partitions.
+    #[error(
+        "topic {topic} has {partitions} partitions and no partition {partition}; it must have as many as the events"
+    )]
+    NoPartition {
+        /// Name of the topic.
+        topic: String,
+        /// The partition that was to be read.
+        partition: i32,
+        /// How many there are.
+        partitions: usize,
+    },
     /// With more than one partition there would be no order between the versions of a campaign.
     #[error("topic {topic} has {partitions} partitions; it must have one")]
     Partitions {
@@ -101,6 +114,14 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether asking again helps: the broker did not answer, or forgot what it was asked.
+    pub const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Ask { .. } | Self::Lost { .. } | Self::NoBroker { .. } | Self::Missing { .. }
+        )
+    }
+
     /// Whether what was read before may differ from what the topic says now, so that it must be read
     /// anew from its oldest record.
     pub const fn is_lost(&self) -> bool {
@@ -175,7 +196,7 @@ impl TopicReader {
     pub fn jump(&self, offset: Offset) -> Result<(), ReadError> {
         let mut position = TopicPartitionList::new();
         position
-            .add_partition_offset(&self.source.topic, PARTITION, offset)
+            .add_partition_offset(&self.source.topic, self.partition(), offset)
             .and_then(|()| self.consumer.assign(&position))
             .map_err(|error| self.lost(error))
     }
@@ -220,20 +241,28 @@ impl TopicReader {
             .fetch_metadata(Some(topic), ASK)
             .map_err(|error| self.unanswered("the partitions", error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
-        match found.map_or(0, |found| found.partitions().len()) {
-            1 => Ok(()),
-            0 => Err(ReadError::Missing {
-                topic: topic.clone(),
-            }),
-            partitions => Err(ReadError::Partitions {
-                topic: topic.clone(),
-                partitions,
-            }),
+        let partitions = found.map_or(0, |found| found.partitions().len());
+        let topic = topic.clone();
+        match self.source.partition {
+            _ if partitions == 0 => Err(ReadError::Missing { topic }),
+            None if partitions > 1 => Err(ReadError::Partitions { topic, partitions }),
+            Some(partition) if usize::try_from(partition).is_ok_and(|it| it >= partitions) => {
+                Err(ReadError::NoPartition {
+                    topic,
+                    partition,
+                    partitions,
+                })
+            }
+            _ => Ok(()),
         }
     }
 
+    fn partition(&self) -> i32 {
+        self.source.partition.unwrap_or(0)
+    }
+
     fn end(&self, of: &BaseConsumer<Watched>, what: &'static str) -> Result<i64, ReadError> {
-        let watermarks = of.fetch_watermarks(&self.source.topic, PARTITION, ASK);
+        let watermarks = of.fetch_watermarks(&self.source.topic, self.partition(), ASK);
         let (_, end) = watermarks.map_err(|error| self.unanswered(what, error))?;
         Ok(end)
     }

@@ -4,6 +4,7 @@
 
 mod broker;
 mod campaigns;
+mod customers;
 mod database;
 mod flow;
 mod matchers;

@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
-use schemas::{Limits, Reader, Unread};
+use schemas::{Event, Limits, Reader, Unread};
 use serde::Serialize;
+use state::Verdict;
+
+use super::order::Order;
 
 /// Bytes of events that one thread takes at a time.
 const BLOCK: usize = 1024 * 1024;
@@ -22,6 +26,8 @@ const BLOCK: usize = 1024 * 1024;
 pub(super) struct Totals {
     pub(super) events: u64,
     pub(super) matches: u64,
+    /// Events that count for nothing because one of their id was there before.
+    pub(super) duplicates: u64,
     /// Campaigns not won because an expression of their reward had no value.
     pub(super) undefined_rewards: u64,
     /// Lines that are no events, by the reason that the matcher would give.
@@ -35,12 +41,26 @@ struct Block {
 }
 
 /// What was found in a block.
-struct Found {
+pub(super) struct Found {
     number: u64,
+    /// The block, if events of it must be decided in their order.
+    pub(super) lines: Vec<u8>,
     bytes: u64,
-    totals: Totals,
+    pub(super) totals: Totals,
+    /// What is to be done in the order of the events.
+    pub(super) sights: Vec<Sight>,
     /// The matches, a line each.
-    matches: Vec<u8>,
+    pub(super) matches: Vec<u8>,
+}
+
+/// What was found of an event.
+pub(super) enum Sight {
+    /// It won something; its matches end there.
+    Won { hash: u64, matches: u32, end: usize },
+    /// It was done at that time, and concerns no campaign.
+    Passed { at: i64 },
+    /// It concerns campaigns that ask for more than the event.
+    Concerned { at: i64, line: Range<usize> },
 }
 
 #[derive(Serialize)]
@@ -72,6 +92,8 @@ pub(super) fn all(
         }
         drop(send_found);
         let mut totals = Totals::default();
+        let mut order = Order::new(rules);
+        let mut written = Vec::new();
         let (mut next, mut done) = (0, 0);
         let mut early = BTreeMap::new();
         for found in found {
@@ -79,9 +101,11 @@ pub(super) fn all(
             while let Some(found) = early.remove(&next) {
                 next += 1;
                 done += found.bytes;
-                totals.add(found.totals);
+                written.clear();
+                let out = wants_matches.then_some(&mut written);
+                totals.add(order.take(found, out)?);
                 if let Some(matches) = &mut matches {
-                    (matches.write_all(&found.matches)).context("the matches cannot be written")?;
+                    (matches.write_all(&written)).context("the matches cannot be written")?;
                 }
                 progress(done);
             }
@@ -128,6 +152,7 @@ fn work(
 ) {
     let mut decider = Decider::new(Reader::json(), Limits::default());
     let mut winners = Vec::new();
+    let in_order = rules.has_history();
     loop {
         let block = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Block { number, lines }) = block else {
@@ -136,61 +161,94 @@ fn work(
         let mut found = Found {
             number,
             bytes: lines.len() as u64,
+            lines: Vec::new(),
             totals: Totals::default(),
+            sights: Vec::new(),
             matches: Vec::new(),
         };
+        let mut begin = 0;
         for line in lines.split(|byte| *byte == b'\n') {
-            if !line.trim_ascii().is_empty() {
-                evaluate(
-                    line,
-                    &mut decider,
-                    rules,
-                    &mut winners,
-                    &mut found,
-                    wants_matches,
-                );
+            let range = begin..begin + line.len();
+            begin = range.end + 1;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            found.totals.events += 1;
+            match decider.decide_value(line, rules, &mut winners) {
+                Ok(event) if in_order => found.sight(&event, &winners, range),
+                Ok(event) => found.decide(&event, &winners, wants_matches),
+                Err(Unread::Never(reason)) => {
+                    *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
+                }
+                Err(Unread::Waiting(_)) => {
+                    unreachable!("a reader without a registry waits for none")
+                }
             }
         }
-        found.totals.undefined_rewards = decider.take_undefined_rewards();
+        if in_order {
+            found.lines = lines;
+        }
         if send_found.send(found).is_err() {
             return;
         }
     }
 }
 
-fn evaluate<'r>(
-    line: &[u8],
-    decider: &mut Decider,
-    rules: &'r RuleSet,
-    winners: &mut Vec<&'r Rule>,
-    found: &mut Found,
-    wants_matches: bool,
-) {
-    found.totals.events += 1;
-    match decider.decide_value(line, rules, winners) {
-        Ok(event) => {
-            found.totals.matches += winners.len() as u64;
-            for rule in winners.iter().filter(|_| wants_matches) {
-                let line = MatchLine {
-                    event_id: event.event_id,
-                    campaign_id: rule.campaign().id.as_str(),
-                };
-                serde_json::to_writer(&mut found.matches, &line)
-                    .expect("strings can be written to memory");
-                found.matches.push(b'\n');
+impl Found {
+    /// Decides an event on its own.
+    fn decide(&mut self, event: &Event<'_>, concerned: &[&Rule], wants_matches: bool) {
+        let mut matches = 0;
+        for rule in concerned {
+            match state::judge_alone(rule, event) {
+                Verdict::Won => matches += 1,
+                Verdict::UndefinedReward => {
+                    self.totals.undefined_rewards += 1;
+                    continue;
+                }
+                Verdict::NotWon => continue,
+            }
+            if wants_matches {
+                let id = rule.campaign().id.as_str();
+                write_match(event.event_id, id, &mut self.matches);
             }
         }
-        Err(Unread::Never(reason)) => {
-            *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
+        if matches > 0 {
+            // As in the matcher, where each customer has their own.
+            let customer = state::event_hash(event.customer_id).rotate_left(32);
+            self.sights.push(Sight::Won {
+                hash: customer ^ state::event_hash(event.event_id),
+                matches,
+                end: self.matches.len(),
+            });
         }
-        Err(Unread::Waiting(_)) => unreachable!("a reader without a registry waits for none"),
     }
+
+    /// Leaves an event to be decided in its order.
+    fn sight(&mut self, event: &Event<'_>, concerned: &[&Rule], line: Range<usize>) {
+        let at = event.occurred_at.as_millisecond();
+        self.sights.push(if concerned.is_empty() {
+            Sight::Passed { at }
+        } else {
+            Sight::Concerned { at, line }
+        });
+    }
+}
+
+/// Writes a match as a line.
+pub(super) fn write_match(event_id: &str, campaign_id: &str, out: &mut Vec<u8>) {
+    let line = MatchLine {
+        event_id,
+        campaign_id,
+    };
+    serde_json::to_writer(&mut *out, &line).expect("strings can be written to memory");
+    out.push(b'\n');
 }
 
 impl Totals {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
+        self.duplicates += other.duplicates;
         self.undefined_rewards += other.undefined_rewards;
         for (reason, count) in other.dead_letters {
             *self.dead_letters.entry(reason).or_default() += count;

@@ -3,6 +3,7 @@
 
 mod campaigns;
 mod evaluate;
+mod order;
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write as _};
@@ -102,6 +103,7 @@ impl Backtest {
         let document = json!({
             "events": totals.events,
             "matches": totals.matches,
+            "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
             "events_per_second": per_second,

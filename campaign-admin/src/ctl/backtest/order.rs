@@ -1,0 +1,149 @@
+//! What must be done in the order of the events: each counts once, and what campaigns count is counted.
+//!
+//! Campaigns that ask for nothing but the event were decided by many threads at once; of their events only those that came
+//! twice are left out here. If some ask for more, the events that concern them go through the matcher's engine, one by one.
+
+use std::collections::HashSet;
+
+use rules::{Rule, RuleSet};
+use schemas::{Limits, Reader, Span, Unread};
+use state::{Arrival, Decided, Engine, EventTimes, Partition, StateError, Undecided};
+
+use super::evaluate::{Found, Sight, Totals, write_match};
+
+/// The engine and what it remembers.
+pub(super) struct Order<'r> {
+    rules: &'r RuleSet,
+    /// Whether campaigns wait for what may follow, so that each event may bring something due.
+    waits: bool,
+    /// Of customers and events that won something.
+    seen: HashSet<u64>,
+    engine: Engine,
+    partition: Partition,
+    offset: i64,
+}
+
+impl<'r> Order<'r> {
+    pub(super) fn new(rules: &'r RuleSet) -> Self {
+        // A file is the whole history: nothing in it is too late.
+        let longest = Span::parse("3660d").expect("a span");
+        let times = EventTimes {
+            dedup_window: longest,
+            max_ahead: longest,
+        };
+        let mut histories = rules.rules().filter_map(|rule| rule.history());
+        Self {
+            rules,
+            waits: histories.any(|history| history.absent().is_some()),
+            seen: HashSet::new(),
+            engine: Engine::new(Reader::json(), Limits::default(), times),
+            partition: Partition::default(),
+            offset: 0,
+        }
+    }
+
+    /// Takes in what was found in the next block; matches are added to `out`, if they are wanted.
+    pub(super) fn take(
+        &mut self,
+        found: Found,
+        out: Option<&mut Vec<u8>>,
+    ) -> Result<Totals, StateError> {
+        let mut totals = found.totals;
+        let mut sink = Vec::new();
+        let wants = out.is_some();
+        let out = out.unwrap_or(&mut sink);
+        let mut winners = Vec::new();
+        let mut begin = 0;
+        for sight in found.sights {
+            match sight {
+                Sight::Won { hash, matches, end } => {
+                    if self.seen.insert(hash) {
+                        totals.matches += u64::from(matches);
+                        out.extend_from_slice(&found.matches[begin..end]);
+                    } else {
+                        totals.duplicates += 1;
+                    }
+                    begin = end;
+                }
+                Sight::Passed { at } => {
+                    self.offset += 1;
+                    self.partition.advance(at, self.offset);
+                    self.due(&mut totals, out, wants)?;
+                }
+                Sight::Concerned { at, line } => {
+                    // What was due before the event comes first.
+                    self.partition.advance(at.saturating_sub(1), self.offset);
+                    self.due(&mut totals, out, wants)?;
+                    self.offset += 1;
+                    let line = &found.lines[line];
+                    self.decide(line, at, &mut winners, &mut totals, out, wants)?;
+                }
+            }
+        }
+        totals.undefined_rewards += self.engine.take_undefined_rewards();
+        self.settle();
+        Ok(totals)
+    }
+
+    fn decide(
+        &mut self,
+        line: &[u8],
+        at: i64,
+        winners: &mut Vec<&'r Rule>,
+        totals: &mut Totals,
+        out: &mut Vec<u8>,
+        wants: bool,
+    ) -> Result<(), StateError> {
+        let arrival = Arrival {
+            offset: self.offset,
+            record: at,
+            now: at,
+        };
+        let partition = &mut self.partition;
+        match (self.engine).decide_value(line, arrival, self.rules, partition, winners) {
+            Ok(Decided::New(event)) => {
+                totals.matches += winners.len() as u64;
+                for rule in winners.iter().filter(|_| wants) {
+                    write_match(event.event_id, rule.campaign().id.as_str(), out);
+                }
+            }
+            Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
+            Ok(Decided::TakenBefore) => unreachable!("offsets ascend"),
+            Err(Undecided::Unread(Unread::Never(reason))) => {
+                *totals.dead_letters.entry(reason.code()).or_default() += 1;
+            }
+            Err(Undecided::Unread(Unread::Waiting(_))) => {
+                unreachable!("a reader without a registry waits for none")
+            }
+            Err(Undecided::State(error)) => return Err(error),
+        }
+        if self.waits {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Writes the matches of events whose time to wait is over.
+    fn due(
+        &mut self,
+        totals: &mut Totals,
+        out: &mut Vec<u8>,
+        wants: bool,
+    ) -> Result<(), StateError> {
+        let now = self.partition.clock();
+        while self.partition.first_due().is_some_and(|due| due <= now) {
+            let due = self.engine.next_due(now, self.rules, &mut self.partition)?;
+            totals.matches += due.len() as u64;
+            for won in due.iter().filter(|_| wants) {
+                write_match(&won.event.event_id, won.rule.campaign().id.as_str(), out);
+            }
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        self.partition.changes(|_| {});
+        self.partition.commit();
+    }
+}

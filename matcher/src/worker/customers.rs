@@ -1,0 +1,147 @@
+//! The customers of a worker's partitions.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use state::{Engine, Partition, StateError};
+
+use super::WorkerMetrics;
+use super::metrics::Shares;
+use super::restore::{RestoreError, Restores};
+
+/// Customers looked at with each batch and partition for what has expired.
+const SWEPT: usize = 64;
+
+/// How long after its time something that waits is due: an event that was produced before is then surely here.
+const GRACE_MS: i64 = 500;
+
+/// The customers of the partitions that are read.
+pub(super) struct Customers {
+    partitions: BTreeMap<i32, Held>,
+    restores: Restores,
+    shares: Shares,
+    metrics: WorkerMetrics,
+}
+
+struct Held {
+    state: Partition,
+    /// Whether all records of the partition have been read, so that its time is that of the clock.
+    at_end: bool,
+}
+
+impl Customers {
+    pub(super) fn new(restores: Restores, metrics: WorkerMetrics) -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            restores,
+            shares: metrics.shares(),
+            metrics,
+        }
+    }
+
+    /// Begins to bring back the customers of partitions.
+    pub(super) fn bring_back(&mut self, partitions: &[i32]) -> Result<(), RestoreError> {
+        partitions
+            .iter()
+            .try_for_each(|partition| self.restores.begin(*partition))
+    }
+
+    /// A partition whose customers are back: it can be read.
+    pub(super) fn next_back(&mut self) -> Result<Option<i32>, RestoreError> {
+        let Some(restored) = self.restores.next() else {
+            return Ok(None);
+        };
+        let state = restored.outcome?;
+        let (partition, took) = (restored.partition, restored.took);
+        tracing::info!(
+            partition,
+            customers = state.len(),
+            records = restored.records,
+            took_ms = took.as_millis(),
+            "customers are back"
+        );
+        self.metrics.restored(restored.records, took);
+        let at_end = false;
+        self.partitions.insert(partition, Held { state, at_end });
+        self.count();
+        Ok(Some(partition))
+    }
+
+    /// Forgets partitions that are another worker's now.
+    pub(super) fn let_go(&mut self, partition: i32) {
+        self.restores.cancel(partition);
+        self.partitions.remove(&partition);
+        self.count();
+    }
+
+    /// The state of a partition that is read, for an event of it.
+    pub(super) fn of(&mut self, partition: i32) -> &mut Partition {
+        let held = self.partitions.entry(partition).or_insert_with(|| {
+            unreachable!("a partition is read only when its customers are back");
+        });
+        held.at_end = false;
+        &mut held.state
+    }
+
+    /// All records of a partition have been read.
+    pub(super) fn reached_end(&mut self, partition: i32) {
+        if let Some(held) = self.partitions.get_mut(&partition) {
+            held.at_end = true;
+        }
+    }
+
+    /// Partitions in which something that waits is due, with the time that they have reached.
+    pub(super) fn due(&self) -> Vec<(i32, i64)> {
+        let now = Timestamp::now().as_millisecond();
+        let due = self.partitions.iter().filter_map(|(partition, held)| {
+            let time = if held.at_end { now } else { held.state.clock() };
+            let time = time.saturating_sub(GRACE_MS);
+            (held.state.first_due()? <= time).then_some((*partition, time))
+        });
+        due.collect()
+    }
+
+    /// The state of a partition in which something is due.
+    pub(super) fn waiting_in(&mut self, partition: i32) -> Option<&mut Partition> {
+        Some(&mut self.partitions.get_mut(&partition)?.state)
+    }
+
+    /// Partitions that the open batch has changed; expired state of theirs is dropped with it.
+    pub(super) fn changed(
+        &mut self,
+        engine: &Engine,
+        is_known: &dyn Fn(u64) -> bool,
+    ) -> Result<impl Iterator<Item = (i32, &mut Partition)>, StateError> {
+        let changed = |held: &&mut Held| held.state.is_changed();
+        for held in self.partitions.values_mut().filter(changed) {
+            engine.sweep(&mut held.state, SWEPT, is_known)?;
+        }
+        let all = self.partitions.iter_mut();
+        let changed = all.filter(|(_, held)| held.state.is_changed());
+        Ok(changed.map(|(partition, held)| (*partition, &mut held.state)))
+    }
+
+    /// The batch was committed.
+    pub(super) fn commit(&mut self) {
+        for held in self.partitions.values_mut() {
+            if held.state.is_changed() {
+                held.state.commit();
+            }
+        }
+        self.count();
+    }
+
+    /// The batch was given up.
+    pub(super) fn roll_back(&mut self) {
+        for held in self.partitions.values_mut() {
+            held.state.roll_back();
+        }
+    }
+
+    fn count(&mut self) {
+        let states = || self.partitions.values().map(|held| &held.state);
+        let customers = states().map(Partition::len).sum();
+        let bytes = states().map(Partition::bytes).sum();
+        self.shares.set(customers, bytes);
+    }
+}

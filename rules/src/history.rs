@@ -1,0 +1,560 @@
+//! What a campaign asks about a customer beyond the event at hand, compiled: its `across` and its `limits`.
+//!
+//! What has been counted is kept elsewhere, by the *identity* of what counts. Two versions of a campaign whose condition has
+//! the same identity share its count; that is how `on_change` is kept.
+
+use rust_decimal::Decimal;
+use schemas::across::{Aggregate, Asks, Bounds, Limit, LimitSpan, OnChange, Period, Window};
+use schemas::{Campaign, Event, Node, Span, Value};
+use serde_json::{Value as Json, json};
+
+use crate::meaning::decimal;
+use crate::pattern::Pattern;
+use crate::problem::PatternErrors;
+
+/// What a campaign asks about a customer. A campaign without `across` and `limits` has none.
+#[derive(Debug, Clone)]
+pub struct History {
+    conditions: Box<[Condition]>,
+    limits: Box<[Allowance]>,
+}
+
+/// A condition on what the customer did, this event included.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    identity: u64,
+    asks: Question,
+    stretch: Stretch,
+    /// None: the campaign's own.
+    pattern: Option<Pattern>,
+}
+
+/// What a condition asks for.
+#[derive(Debug, Clone)]
+pub enum Question {
+    /// So many events.
+    Count(Bounds),
+    /// A value of a field.
+    Of(Aggregate, Field, Bounds),
+    /// That the event ends a sequence of these steps.
+    Sequence(Box<[Step]>),
+    /// That nothing of the kind follows.
+    Absent,
+}
+
+/// A step of a sequence.
+#[derive(Debug, Clone)]
+pub struct Step {
+    identity: u64,
+    pattern: Pattern,
+    /// The longest time from its event to the next step's, in milliseconds.
+    until_next: i64,
+    /// The longest time from its event to the end of the sequence, in milliseconds.
+    until_end: i64,
+}
+
+/// The names that lead to a field.
+#[derive(Debug, Clone)]
+pub struct Field(Box<[Box<str>]>);
+
+/// A limit of one customer.
+#[derive(Debug, Clone)]
+pub struct Allowance {
+    identity: u64,
+    limit: Limit,
+    stretch: Stretch,
+}
+
+/// A stretch of time, ready to be measured. Lengths are in milliseconds.
+#[derive(Debug, Clone)]
+pub enum Stretch {
+    /// The length before the event.
+    Sliding(i64),
+    /// Lengths one after the other from 1970 on.
+    Tumbling(i64),
+    /// Days, weeks or months in a time zone.
+    Calendar(Period, jiff::tz::TimeZone),
+    /// The longest pause.
+    Session(i64),
+    /// All time.
+    Ever,
+}
+
+impl History {
+    /// Compiles what a campaign asks; none if it asks for nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the patterns of its conditions, each with its place in the document.
+    pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Self>, PatternErrors> {
+        if campaign.across.is_empty() && campaign.limits.is_empty() {
+            return Ok(None);
+        }
+        let mut identities = Identities::of(campaign);
+        let mut errors = PatternErrors::new();
+        let mut parse = |pattern: &Json, place: String| {
+            let parsed = Pattern::parse(pattern);
+            parsed.map_err(|found| errors.extend(found, &place)).ok()
+        };
+        let mut conditions = Vec::new();
+        for (number, across) in campaign.across.iter().enumerate() {
+            let place = format!("across[{number}]");
+            let pattern = match &across.when {
+                None => None,
+                Some(when) => match parse(when, format!("{place}.when")) {
+                    None => continue,
+                    pattern => pattern,
+                },
+            };
+            let counted = across.when.as_ref().unwrap_or(&campaign.when);
+            let window = &across.window;
+            let mut identity =
+                |what: Json| identities.next(&json!([what, window_name(window), counted]));
+            let (identity, asks) = match &across.asks {
+                Asks::Count(bounds) => (identity(json!("count")), Question::Count(*bounds)),
+                // The same count, whichever number is asked for.
+                Asks::Nth(number) => {
+                    let bounds = Bounds {
+                        equals: Some(schemas::across::Exact((*number).into())),
+                        ..Bounds::default()
+                    };
+                    (identity(json!("count")), Question::Count(bounds))
+                }
+                Asks::Of(aggregate, measured) => {
+                    let what = json!([format!("{aggregate:?}"), measured.of]);
+                    let field = Field::new(&measured.of);
+                    let asks = Question::Of(*aggregate, field, measured.bounds);
+                    (identity(what), asks)
+                }
+                Asks::Absent => (identity(json!("absent")), Question::Absent),
+                Asks::Sequence(steps) => {
+                    let mut compiled = Vec::new();
+                    let last = match window {
+                        Window::Sliding(span) => *span,
+                        _ => unreachable!("a sequence has a span, as its document was checked"),
+                    };
+                    let following = steps.iter().skip(1).map(|step| step.within);
+                    let mut gaps: Vec<Span> = following.flatten().collect();
+                    gaps.push(last);
+                    for (at, (step, gap)) in steps.iter().zip(&gaps).enumerate() {
+                        let place = format!("{place}.sequence[{at}].when");
+                        let Some(pattern) = parse(&step.when, place) else {
+                            continue;
+                        };
+                        let until_end = gaps[at..].iter().map(|gap| gap.as_millis()).sum();
+                        compiled.push(Step {
+                            identity: identities.next(&json!(["step", step.when, until_end])),
+                            pattern,
+                            until_next: gap.as_millis(),
+                            until_end,
+                        });
+                    }
+                    (0, Question::Sequence(compiled.into()))
+                }
+            };
+            conditions.push(Condition {
+                identity,
+                asks,
+                stretch: Stretch::of_window(window),
+                pattern,
+            });
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let limits = campaign
+            .limits
+            .per_customer
+            .0
+            .iter()
+            .map(|limit| Allowance {
+                identity: identities.next(&json!(["limit", span_name(&limit.span)])),
+                limit: limit.clone(),
+                stretch: Stretch::of_limit(&limit.span),
+            });
+        let limits = limits.collect();
+        Ok(Some(Self {
+            conditions: conditions.into(),
+            limits,
+        }))
+    }
+
+    /// Its conditions, in the order of the document.
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// Its limits, in the order of the document.
+    pub fn limits(&self) -> &[Allowance] {
+        &self.limits
+    }
+
+    /// The identities of all that it counts.
+    pub fn identities(&self) -> impl Iterator<Item = u64> {
+        let conditions = self.conditions.iter().flat_map(|condition| {
+            let steps = match &condition.asks {
+                Question::Sequence(steps) => &**steps,
+                _ => &[],
+            };
+            let own = steps.is_empty().then_some(condition.identity);
+            own.into_iter().chain(steps.iter().map(Step::identity))
+        });
+        conditions.chain(self.limits.iter().map(Allowance::identity))
+    }
+
+    /// All that counts: an event that meets none of these patterns and not the campaign's leaves no trace.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.conditions.iter().flat_map(|condition| {
+            let steps = match &condition.asks {
+                Question::Sequence(steps) => &**steps,
+                _ => &[],
+            };
+            let steps = steps.iter().map(|step| &step.pattern);
+            condition.pattern.iter().chain(steps)
+        })
+    }
+
+    /// The condition that waits for something not to happen.
+    pub fn absent(&self) -> Option<&Condition> {
+        let mut conditions = self.conditions.iter();
+        conditions.find(|condition| matches!(condition.asks, Question::Absent))
+    }
+}
+
+impl Condition {
+    /// Names what it counts, for ever.
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// What it asks for.
+    pub fn asks(&self) -> &Question {
+        &self.asks
+    }
+
+    /// In which stretch of time.
+    pub fn stretch(&self) -> &Stretch {
+        &self.stretch
+    }
+
+    /// Whether the event is one that counts; `is_won` says whether it meets the campaign's own pattern.
+    pub fn counts(&self, event: &Event<'_>, is_won: bool) -> bool {
+        match &self.pattern {
+            Some(pattern) => pattern.matches(event.root),
+            None => is_won,
+        }
+    }
+}
+
+impl Step {
+    /// Names what it remembers, for ever.
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// Whether the event is one of the step.
+    pub fn is_met_by(&self, event: &Event<'_>) -> bool {
+        self.pattern.matches(event.root)
+    }
+
+    /// The longest time from its event to the next step's, in milliseconds.
+    pub fn until_next(&self) -> i64 {
+        self.until_next
+    }
+
+    /// The longest time from its event to the end of the sequence, in milliseconds.
+    pub fn until_end(&self) -> i64 {
+        self.until_end
+    }
+}
+
+impl Allowance {
+    /// Names what it counts, for ever.
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// The limit as written.
+    pub fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    /// In which stretch of time.
+    pub fn stretch(&self) -> &Stretch {
+        &self.stretch
+    }
+}
+
+impl Field {
+    fn new(names: &str) -> Self {
+        Self(names.split('.').map(Into::into).collect())
+    }
+
+    /// Hands out every value that the event has there; elements of arrays each.
+    pub fn values(&self, root: Node<'_>, take: &mut impl FnMut(Value<'_>)) {
+        walk(&self.0, root, take);
+    }
+
+    /// The same for numbers, and texts that are decimals; the others are left out.
+    pub fn decimals(&self, root: Node<'_>, mut take: impl FnMut(Decimal)) {
+        self.values(root, &mut |value| {
+            if let Some(decimal) = decimal::of_value(&value) {
+                take(decimal);
+            }
+        });
+    }
+}
+
+fn walk(names: &[Box<str>], node: Node<'_>, take: &mut impl FnMut(Value<'_>)) {
+    match (names, node.value()) {
+        (_, Value::Array(elements)) => {
+            for element in elements {
+                walk(names, element, take);
+            }
+        }
+        ([name, rest @ ..], Value::Object(_)) => {
+            if let Some(field) = node.get(name) {
+                walk(rest, field, take);
+            }
+        }
+        ([], Value::Object(_)) | ([_, ..], _) => {}
+        ([], value) => take(value),
+    }
+}
+
+impl Stretch {
+    fn of_window(window: &Window) -> Self {
+        match window {
+            Window::Sliding(span) => Self::Sliding(span.as_millis()),
+            Window::Tumbling(span) => Self::Tumbling(span.as_millis()),
+            Window::Calendar(period, zone) => Self::Calendar(*period, zone.get()),
+            Window::Session(span) => Self::Session(span.as_millis()),
+            Window::Ever => Self::Ever,
+        }
+    }
+
+    fn of_limit(span: &LimitSpan) -> Self {
+        match span {
+            LimitSpan::Every(span) => Self::Sliding(span.as_millis()),
+            LimitSpan::Per(period, zone) => Self::Calendar(*period, zone.get()),
+            LimitSpan::Ever => Self::Ever,
+        }
+    }
+
+    /// When the stretch of time around `at` begins and ends, if such stretches follow each other; in milliseconds since
+    /// 1970.
+    pub fn around(&self, at: i64) -> Option<(i64, i64)> {
+        match self {
+            Self::Tumbling(length) => {
+                let begin = at.div_euclid(*length) * length;
+                Some((begin, begin + length))
+            }
+            Self::Calendar(period, zone) => Some(calendar(*period, zone, at)),
+            _ => None,
+        }
+    }
+}
+
+/// Where a day, week or month begins and ends.
+fn calendar(period: Period, zone: &jiff::tz::TimeZone, at: i64) -> (i64, i64) {
+    use jiff::{Timestamp, ToSpan as _};
+    let everything = (i64::MIN, i64::MAX);
+    let Ok(moment) = Timestamp::from_millisecond(at) else {
+        return everything;
+    };
+    let date = zone.to_datetime(moment).date();
+    let (first, length) = match period {
+        Period::Day => (Ok(date), 1.day()),
+        Period::Week => {
+            let passed = date.weekday().to_monday_zero_offset();
+            (date.checked_sub(i64::from(passed).days()), 1.week())
+        }
+        Period::Month => (Ok(date.first_of_month()), 1.month()),
+    };
+    // A midnight that a clock leaves out is the moment when it goes on.
+    let midnight = |date: jiff::civil::Date| {
+        let midnight = date.to_zoned(zone.clone()).ok()?;
+        Some(midnight.timestamp().as_millisecond())
+    };
+    let both = first.ok().and_then(|first| {
+        let after = first.checked_add(length).ok()?;
+        Some((midnight(first)?, midnight(after)?))
+    });
+    both.unwrap_or(everything)
+}
+
+/// Gives names to what a campaign counts.
+struct Identities {
+    prefix: String,
+    given: Vec<u64>,
+}
+
+impl Identities {
+    fn of(campaign: &Campaign) -> Self {
+        // Whatever begins all counts anew when it changes.
+        let all = match campaign.on_change {
+            OnChange::Keep => Json::Null,
+            OnChange::Reset => {
+                let schedule = &campaign.schedule;
+                json!([campaign.when, schedule, campaign.across, campaign.limits])
+            }
+        };
+        Self {
+            prefix: json!([campaign.id, all]).to_string(),
+            given: Vec::new(),
+        }
+    }
+
+    fn next(&mut self, what: &Json) -> u64 {
+        let text = format!("{}{what}", self.prefix);
+        // Conditions that are the same count apart.
+        let numbers = 0_u32..;
+        let mut identities = numbers.map(|number| schemas::hash::hash(number, text.as_bytes()));
+        let identity = identities.find(|identity| !self.given.contains(identity));
+        let identity = identity.unwrap_or_default();
+        self.given.push(identity);
+        identity
+    }
+}
+
+fn window_name(window: &Window) -> Json {
+    match window {
+        Window::Sliding(span) => json!(["within", span]),
+        Window::Tumbling(span) => json!(["tumbling", span]),
+        Window::Calendar(period, zone) => json!(["calendar", period, zone]),
+        Window::Session(span) => json!(["session", span]),
+        Window::Ever => json!("ever"),
+    }
+}
+
+fn span_name(span: &LimitSpan) -> Json {
+    match span {
+        LimitSpan::Every(span) => json!(["every", span]),
+        LimitSpan::Per(period, zone) => json!(["per", period, zone]),
+        LimitSpan::Ever => json!("ever"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(campaign: &Json) -> History {
+        let mut whole = json!({
+            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "when": {"event_type": ["purchase"]},
+        });
+        for (name, value) in campaign.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        let campaign = Campaign::from_json(whole.to_string().as_bytes()).unwrap();
+        History::compile(&campaign).unwrap().unwrap()
+    }
+
+    fn identities(campaign: &Json) -> Vec<u64> {
+        let history = history(campaign);
+        let limits = history.limits.iter().map(|limit| limit.identity);
+        let conditions = history.conditions.iter().map(|it| it.identity);
+        conditions.chain(limits).collect()
+    }
+
+    #[test]
+    fn what_counts_the_same_goes_on_when_the_campaign_changes() {
+        let before = json!({
+            "across": [{"count": {"at_least": 3}, "within": "7d"}, {"nth": 2}],
+            "limits": {"per_customer": {"times": 1, "every": "30d"}},
+        });
+        let mut after = before.clone();
+        after["across"][0]["count"]["at_least"] = json!(5);
+        after["limits"]["per_customer"]["times"] = json!(2);
+        after["reward"] = json!({"kind": "points"});
+        assert_eq!(identities(&before), identities(&after));
+        // Conditions may change places.
+        let mut turned = before.clone();
+        turned["across"].as_array_mut().unwrap().reverse();
+        let turned = identities(&turned);
+        assert_eq!(identities(&before), [turned[1], turned[0], turned[2]]);
+
+        for (pointer, value) in [
+            ("/across/0/within", json!("8d")),
+            ("/limits/per_customer/every", json!("31d")),
+        ] {
+            let mut other = before.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            let both = identities(&before).into_iter().zip(identities(&other));
+            assert_eq!(both.filter(|(a, b)| a != b).count(), 1, "{pointer}");
+        }
+        let mut other = before.clone();
+        other["when"] = json!({"event_type": ["order"]});
+        let both = identities(&before).into_iter().zip(identities(&other));
+        assert_eq!(
+            both.filter(|(a, b)| a != b).count(),
+            2,
+            "what it counts changed"
+        );
+    }
+
+    #[test]
+    fn all_begins_anew_if_the_campaign_says_so() {
+        let before = json!({
+            "on_change": "reset",
+            "across": [{"count": {"at_least": 3}, "within": "7d"}],
+            "limits": {"per_customer": {"times": 1, "every": "30d"}},
+        });
+        let mut renamed = before.clone();
+        renamed["name"] = json!("Eleven");
+        renamed["version"] = json!(7);
+        assert_eq!(identities(&before), identities(&renamed));
+        let mut after = before.clone();
+        after["across"][0]["count"]["at_least"] = json!(5);
+        let (before, after) = (identities(&before), identities(&after));
+        assert!(before.iter().all(|identity| !after.contains(identity)));
+    }
+
+    #[test]
+    fn identities_are_for_ever() {
+        let fixed = json!({
+            "across": [
+                {"count": {"at_least": 3}, "within": "7d"},
+                {"sum": {"of": "payload.amount", "at_least": 9}, "calendar": "month", "time_zone": "Europe/Madrid"},
+            ],
+            "limits": {"per_customer": {"times": 1, "every": "30d"}},
+        });
+        // What is written in changelogs is found by them. Never change these numbers.
+        insta::assert_debug_snapshot!(identities(&fixed));
+    }
+
+    #[test]
+    fn days_weeks_and_months_are_those_of_the_zone() {
+        let around = |window: Json, at: &str| {
+            let history = history(&json!({"across": [window]}));
+            let at: jiff::Timestamp = at.parse().unwrap();
+            let (begin, end) = history.conditions[0]
+                .stretch
+                .around(at.as_millisecond())
+                .unwrap();
+            let text = |at| jiff::Timestamp::from_millisecond(at).unwrap().to_string();
+            (text(begin), text(end))
+        };
+        let both = |begin: &str, end: &str| (begin.to_owned(), end.to_owned());
+        let window = |period: &str, zone: &str| json!({"count": {"at_least": 1}, "calendar": period, "time_zone": zone});
+        assert_eq!(
+            around(window("day", "Europe/Madrid"), "2026-10-25T12:00:00Z"),
+            both("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        );
+        assert_eq!(
+            around(window("week", "UTC"), "2026-11-24T12:00:00Z"),
+            both("2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"),
+        );
+        assert_eq!(
+            around(window("month", "Asia/Tokyo"), "2026-12-31T15:00:00Z"),
+            both("2026-12-31T15:00:00Z", "2027-01-31T15:00:00Z"),
+        );
+        assert_eq!(
+            around(
+                json!({"count": {"at_least": 1}, "tumbling": "1h"}),
+                "1969-12-31T23:59:59.999Z"
+            ),
+            both("1969-12-31T23:00:00Z", "1970-01-01T00:00:00Z"),
+        );
+    }
+}

@@ -1,0 +1,379 @@
+//! The bytes of a customer's state, as they stand in the changelog and in memory.
+//!
+//! ```text
+//! version  1
+//! stale    when all that expires will have expired
+//! due      when the first of what is waited for is due
+//! seen     count, then for each: time, hash
+//! memories count, then for each: identity, touched, retention, kind, content
+//! waiting  count, then for each: due, condition, event, …
+//! ```
+//!
+//! Numbers are base-128 varints as in Avro and Protocol Buffers, signed ones zigzag; times in a list are the differences to
+//! the one before. A reader refuses a version that it does not know, and takes every version before its own.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
+use crate::memory::{Memory, Remembered, Sum, Taken};
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+/// Why bytes are no state of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Written by a later release.
+    #[error("the state is of version {0}; this release reads up to {VERSION}, upgrade it")]
+    Version(u8),
+    /// Not what a matcher wrote.
+    #[error("the state is broken at byte {at}")]
+    Broken {
+        /// Where reading stopped.
+        at: usize,
+    },
+}
+
+const EVENTS: u8 = 0;
+const STRETCHES: u8 = 1;
+const TOTAL: u8 = 2;
+
+const FOR: u8 = 0;
+const SESSION: u8 = 1;
+const EVER: u8 = 2;
+
+const NOTHING: u8 = 0;
+const NUMBER: u8 = 1;
+const HASH: u8 = 2;
+
+/// Writes a customer's state.
+pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
+    let mut out = Writer(out);
+    out.0.push(VERSION);
+    out.signed(customer.stale_at());
+    out.signed(customer.due());
+    out.count(customer.seen.len());
+    let mut before = 0;
+    for seen in &customer.seen {
+        out.signed(seen.at.wrapping_sub(before));
+        before = seen.at;
+        out.fixed(seen.hash);
+    }
+    out.count(customer.memories.len());
+    for (identity, kept) in &customer.memories {
+        out.fixed(*identity);
+        out.signed(kept.touched);
+        let (kind, length) = match kept.retention {
+            Retention::For(length) => (FOR, length),
+            Retention::Session(pause) => (SESSION, pause),
+            Retention::Ever => (EVER, 0),
+        };
+        out.0.push(kind);
+        out.signed(length);
+        out.memory(&kept.memory);
+    }
+    out.count(customer.waiting.len());
+    for waiting in &customer.waiting {
+        out.signed(waiting.due);
+        out.fixed(waiting.condition);
+        out.signed(waiting.occurred_at.as_second());
+        out.signed(waiting.occurred_at.subsec_nanosecond().into());
+        out.signed(waiting.offset);
+        out.text(&waiting.campaign_id);
+        out.text(&waiting.event_id);
+        out.text(&waiting.event_type);
+        out.text(&waiting.reward);
+        out.decimal(waiting.amount);
+    }
+}
+
+/// Reads a customer's state.
+pub(crate) fn read(bytes: &[u8]) -> Result<Customer, StateError> {
+    let mut input = Input { bytes, at: 0 };
+    let read = input.customer();
+    match read {
+        Err(Stop::Version(version)) => Err(StateError::Version(version)),
+        Ok(customer) if input.at == bytes.len() => Ok(customer),
+        _ => Err(StateError::Broken { at: input.at }),
+    }
+}
+
+/// When all that expires will have expired, and when the first of what is waited for is due, without reading the rest.
+pub(crate) fn header(bytes: &[u8]) -> Result<(i64, i64), StateError> {
+    let mut input = Input { bytes, at: 0 };
+    match input.header() {
+        Ok(header) => Ok(header),
+        Err(Stop::Version(version)) => Err(StateError::Version(version)),
+        Err(Stop::Broken) => Err(StateError::Broken { at: input.at }),
+    }
+}
+
+/// Writes how far a partition was read.
+pub(crate) fn write_progress(clock: i64, offset: i64, out: &mut Vec<u8>) {
+    let mut out = Writer(out);
+    out.0.push(VERSION);
+    out.signed(clock);
+    out.signed(offset);
+}
+
+/// Reads how far a partition was read.
+pub(crate) fn read_progress(bytes: &[u8]) -> Result<(i64, i64), StateError> {
+    header(bytes)
+}
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn unsigned(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value.to_le_bytes()[0]);
+    }
+
+    fn signed(&mut self, value: i64) {
+        self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned());
+    }
+
+    fn count(&mut self, count: usize) {
+        self.unsigned(count as u64);
+    }
+
+    fn fixed(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// The scale, then the digits as a number with a sign.
+    fn decimal(&mut self, value: Decimal) {
+        let value = value.normalize();
+        let digits = value.mantissa();
+        let mut rest = ((digits << 1) ^ (digits >> 127)).cast_unsigned();
+        self.0.push(value.scale().to_le_bytes()[0]);
+        while rest >= 0x80 {
+            self.0.push(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        self.0.push(rest.to_le_bytes()[0]);
+    }
+
+    fn memory(&mut self, memory: &Memory) {
+        match memory {
+            Memory::Events(events) => {
+                self.0.push(EVENTS);
+                // All events of a memory have the same taken from them.
+                let kind = match events.first().map(|it| it.taken) {
+                    None | Some(Taken::Nothing) => NOTHING,
+                    Some(Taken::Number(_)) => NUMBER,
+                    Some(Taken::Hash(_)) => HASH,
+                };
+                self.0.push(kind);
+                self.count(events.len());
+                let mut before = 0;
+                for event in events {
+                    self.signed(event.at.wrapping_sub(before));
+                    before = event.at;
+                    match event.taken {
+                        Taken::Nothing => {}
+                        Taken::Number(value) => self.decimal(value),
+                        Taken::Hash(hash) => self.fixed(hash),
+                    }
+                }
+            }
+            Memory::Stretches(stretches) => {
+                self.0.push(STRETCHES);
+                self.count(stretches.len());
+                for (begin, sum) in stretches {
+                    self.signed(*begin);
+                    self.sum(sum);
+                }
+            }
+            Memory::Total(sum) => {
+                self.0.push(TOTAL);
+                self.sum(sum);
+            }
+        }
+    }
+
+    fn sum(&mut self, sum: &Sum) {
+        self.unsigned(sum.count);
+        self.signed(sum.last);
+        self.decimal(sum.sum);
+        self.decimal(sum.min);
+        self.decimal(sum.max);
+    }
+}
+
+struct Input<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+enum Stop {
+    Version(u8),
+    Broken,
+}
+
+impl Input<'_> {
+    fn header(&mut self) -> Result<(i64, i64), Stop> {
+        let version = self.byte()?;
+        if version != VERSION {
+            return Err(Stop::Version(version));
+        }
+        Ok((self.signed()?, self.signed()?))
+    }
+
+    fn customer(&mut self) -> Result<Customer, Stop> {
+        self.header()?;
+        let mut customer = Customer::default();
+        let mut before = 0_i64;
+        for _ in 0..self.count()? {
+            before = before.wrapping_add(self.signed()?);
+            let hash = self.fixed()?;
+            customer.seen.push(Seen { at: before, hash });
+        }
+        for _ in 0..self.count()? {
+            let identity = self.fixed()?;
+            let touched = self.signed()?;
+            let (kind, length) = (self.byte()?, self.signed()?);
+            let retention = match kind {
+                FOR => Retention::For(length),
+                SESSION => Retention::Session(length),
+                EVER => Retention::Ever,
+                _ => return Err(Stop::Broken),
+            };
+            let kept = Kept {
+                memory: self.memory()?,
+                touched,
+                retention,
+            };
+            customer.memories.push((identity, kept));
+        }
+        for _ in 0..self.count()? {
+            let due = self.signed()?;
+            let condition = self.fixed()?;
+            let (second, nanosecond) = (self.signed()?, self.signed()?);
+            let nanosecond = i32::try_from(nanosecond).map_err(|_| Stop::Broken)?;
+            let occurred_at = Timestamp::new(second, nanosecond).map_err(|_| Stop::Broken)?;
+            let offset = self.signed()?;
+            let waiting = Waiting {
+                due,
+                condition,
+                occurred_at,
+                offset,
+                campaign_id: self.text()?,
+                event_id: self.text()?,
+                event_type: self.text()?,
+                reward: self.text()?,
+                amount: self.decimal()?,
+            };
+            customer.waiting.push(waiting);
+        }
+        Ok(customer)
+    }
+
+    fn byte(&mut self) -> Result<u8, Stop> {
+        let byte = *self.bytes.get(self.at).ok_or(Stop::Broken)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn wide(&mut self) -> Result<u128, Stop> {
+        let mut value = 0_u128;
+        for shift in (0..128).step_by(7) {
+            let byte = self.byte()?;
+            value |= u128::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Stop::Broken)
+    }
+
+    fn unsigned(&mut self) -> Result<u64, Stop> {
+        u64::try_from(self.wide()?).map_err(|_| Stop::Broken)
+    }
+
+    fn signed(&mut self) -> Result<i64, Stop> {
+        let value = self.unsigned()?;
+        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+
+    /// How many follow. Each takes a byte at least, so a number that cannot be true costs nothing.
+    fn count(&mut self) -> Result<usize, Stop> {
+        let count = usize::try_from(self.unsigned()?).map_err(|_| Stop::Broken)?;
+        if count > self.bytes.len() - self.at {
+            return Err(Stop::Broken);
+        }
+        Ok(count)
+    }
+
+    fn fixed(&mut self) -> Result<u64, Stop> {
+        let bytes = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk);
+        self.at += 8;
+        bytes.map(|it| u64::from_le_bytes(*it)).ok_or(Stop::Broken)
+    }
+
+    fn text(&mut self) -> Result<Box<str>, Stop> {
+        let length = self.count()?;
+        let bytes = self.bytes.get(self.at..self.at + length);
+        self.at += length;
+        let text = std::str::from_utf8(bytes.ok_or(Stop::Broken)?);
+        text.map(Into::into).map_err(|_| Stop::Broken)
+    }
+
+    fn decimal(&mut self) -> Result<Decimal, Stop> {
+        let scale = self.byte()?;
+        let value = self.wide()?;
+        let digits = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
+        Decimal::try_from_i128_with_scale(digits, scale.into()).map_err(|_| Stop::Broken)
+    }
+
+    fn memory(&mut self) -> Result<Memory, Stop> {
+        match self.byte()? {
+            EVENTS => {
+                let kind = self.byte()?;
+                let count = self.count()?;
+                let mut events = Vec::with_capacity(count);
+                let mut at = 0_i64;
+                for _ in 0..count {
+                    at = at.wrapping_add(self.signed()?);
+                    let taken = match kind {
+                        NOTHING => Taken::Nothing,
+                        NUMBER => Taken::Number(self.decimal()?),
+                        HASH => Taken::Hash(self.fixed()?),
+                        _ => return Err(Stop::Broken),
+                    };
+                    events.push(Remembered { at, taken });
+                }
+                Ok(Memory::Events(events))
+            }
+            STRETCHES => {
+                let mut stretches = Vec::new();
+                for _ in 0..self.count()? {
+                    stretches.push((self.signed()?, self.sum()?));
+                }
+                Ok(Memory::Stretches(stretches))
+            }
+            TOTAL => self.sum().map(Memory::Total),
+            _ => Err(Stop::Broken),
+        }
+    }
+
+    fn sum(&mut self) -> Result<Sum, Stop> {
+        Ok(Sum {
+            count: self.unsigned()?,
+            last: self.signed()?,
+            sum: self.decimal()?,
+            min: self.decimal()?,
+            max: self.decimal()?,
+        })
+    }
+}

@@ -1,0 +1,295 @@
+//! An event's whole way: read, held against the rules, the clock and what is remembered of its customer.
+
+use rules::decide::{Decider, Record};
+use rules::{Rule, RuleSet};
+use rust_decimal::Decimal;
+use schemas::avro::SchemaId;
+use schemas::{CampaignId, DeadLetterReason, Event, Limits, Reader, Span, Unread};
+use serde_json::value::RawValue;
+
+use crate::codec::StateError;
+use crate::customer::Waiting;
+use crate::decide::{Verdict, event_hash, grant, judge, moment};
+use crate::partition::Partition;
+
+/// Which events are taken, by their times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTimes {
+    /// An event may be so much older than the time of its partition. So long it is remembered, too.
+    pub dedup_window: Span,
+    /// An event may be so much ahead of the time of its record.
+    pub max_ahead: Span,
+}
+
+/// How an event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Offset of its record; greater than that of the one before in the partition.
+    pub offset: i64,
+    /// The time of its record, in milliseconds since 1970; of a record without a time, now.
+    pub record: i64,
+    /// The clock, in milliseconds since 1970. A record's time that is ahead of it counts as it.
+    pub now: i64,
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub enum Decided<'e> {
+    /// It was taken in.
+    New(Event<'e>),
+    /// An event of its id was seen within the dedup window: it counts for nothing.
+    Duplicate(Event<'e>),
+    /// The record was taken in before; only a fault of the log brings it again.
+    TakenBefore,
+}
+
+/// Why an event was not decided.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecided {
+    /// It can never be processed, or waits for its schema.
+    #[error("the event cannot be read")]
+    Unread(Unread<DeadLetterReason>),
+    /// What is remembered cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A match of an event whose time to wait is over.
+#[derive(Debug)]
+pub struct DueMatch<'r> {
+    /// The campaign.
+    pub rule: &'r Rule,
+    /// Whose event it was.
+    pub customer_id: Box<str>,
+    /// The event.
+    pub event: Waiting,
+    /// What it wins, as JSON.
+    pub reward: Box<RawValue>,
+}
+
+/// Decides events. Owned by one worker; its buffers serve one event after another.
+#[derive(Debug)]
+pub struct Engine {
+    decider: Decider,
+    times: EventTimes,
+    undefined_rewards: u64,
+}
+
+/// An event as it came.
+#[derive(Debug, Clone, Copy)]
+enum Input<'a> {
+    Record(Record<'a>),
+    Value(&'a [u8]),
+}
+
+/// Whether what counts by that identity is part of a campaign that is there.
+pub type IsKnown<'a> = &'a dyn Fn(u64) -> bool;
+
+impl Engine {
+    /// An engine for events that this reader reads, within those limits.
+    pub fn new(reader: Reader, limits: Limits, times: EventTimes) -> Self {
+        Self {
+            decider: Decider::new(reader, limits),
+            times,
+            undefined_rewards: 0,
+        }
+    }
+
+    /// How many campaigns were not won, since this was last asked, only because an expression of their reward has no
+    /// value for the event.
+    pub fn take_undefined_rewards(&mut self) -> u64 {
+        std::mem::take(&mut self.undefined_rewards)
+    }
+
+    /// Whether headers of records matter.
+    pub fn takes_headers(&self) -> bool {
+        self.decider.takes_headers()
+    }
+
+    /// Whether there is an answer for a schema that was waited for.
+    pub fn has_answer(&self, schema: SchemaId) -> bool {
+        self.decider.has_answer(schema)
+    }
+
+    /// Decides the event of a record: fills `winners` with the campaigns it wins, in the order of their ids, and remembers
+    /// in `partition` what counts.
+    ///
+    /// # Errors
+    /// [`Undecided`]; `winners` is then empty. An event that can never be processed counts as taken in; one that waits for its
+    /// schema leaves no trace.
+    pub fn decide<'r>(
+        &mut self,
+        record: Record<'_>,
+        arrival: Arrival,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+        winners: &mut Vec<&'r Rule>,
+    ) -> Result<Decided<'_>, Undecided> {
+        self.decide_input(Input::Record(record), arrival, rules, partition, winners)
+    }
+
+    /// The same for an event that is no record and has no key, such as a line of a file.
+    ///
+    /// # Errors
+    /// As [`Engine::decide`].
+    pub fn decide_value<'r>(
+        &mut self,
+        value: &[u8],
+        arrival: Arrival,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+        winners: &mut Vec<&'r Rule>,
+    ) -> Result<Decided<'_>, Undecided> {
+        self.decide_input(Input::Value(value), arrival, rules, partition, winners)
+    }
+
+    fn decide_input<'r>(
+        &mut self,
+        input: Input<'_>,
+        arrival: Arrival,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+        winners: &mut Vec<&'r Rule>,
+    ) -> Result<Decided<'_>, Undecided> {
+        winners.clear();
+        if arrival.offset <= partition.offset() {
+            return Ok(Decided::TakenBefore);
+        }
+        let time = arrival.record.min(arrival.now);
+        let decided = match input {
+            Input::Record(record) => self.decider.decide(record, rules, winners),
+            Input::Value(value) => self.decider.decide_value(value, rules, winners),
+        };
+        let event = match decided {
+            Err(Unread::Waiting(schema)) => {
+                return Err(Undecided::Unread(Unread::Waiting(schema)));
+            }
+            Err(never) => {
+                partition.advance(time, arrival.offset);
+                return Err(Undecided::Unread(never));
+            }
+            Ok(event) => event,
+        };
+        partition.advance(time, arrival.offset);
+        let oldest = (partition.clock()).saturating_sub(self.times.dedup_window.as_millis());
+        let latest = time.saturating_add(self.times.max_ahead.as_millis());
+        let at = event.occurred_at.as_millisecond();
+        if at < oldest || at > latest {
+            winners.clear();
+            let reason = if at < oldest {
+                DeadLetterReason::TooLate {
+                    occurred_at: event.occurred_at,
+                    oldest: moment(oldest),
+                }
+            } else {
+                DeadLetterReason::TooEarly {
+                    occurred_at: event.occurred_at,
+                    latest: moment(latest),
+                }
+            };
+            return Err(Undecided::Unread(Unread::Never(reason)));
+        }
+        // What concerns no campaign leaves no trace: there is nothing that could count twice.
+        if winners.is_empty() {
+            return Ok(Decided::New(event));
+        }
+        let customer = partition.touch(event.customer_id)?;
+        let hash = event_hash(event.event_id);
+        if customer.saw(hash) {
+            winners.clear();
+            return Ok(Decided::Duplicate(event));
+        }
+        customer.expire(oldest);
+        customer.see(at, hash);
+        let undefined = &mut self.undefined_rewards;
+        winners.retain(|rule| {
+            let verdict = judge(rule, &event, arrival.offset, customer);
+            *undefined += u64::from(verdict == Verdict::UndefinedReward);
+            verdict == Verdict::Won
+        });
+        Ok(Decided::New(event))
+    }
+
+    /// Takes out an event whose time to wait is over at `now`, milliseconds since 1970, and says what it wins. Call it until
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is remembered cannot be read.
+    pub fn next_due<'r>(
+        &mut self,
+        now: i64,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+    ) -> Result<Vec<DueMatch<'r>>, StateError> {
+        let mut won = Vec::new();
+        while won.is_empty() {
+            let Some(id) = partition.next_due(now) else {
+                break;
+            };
+            let id: Box<str> = id.into();
+            let customer = partition.touch(&id)?;
+            let (due, waiting) = std::mem::take(&mut customer.waiting)
+                .into_iter()
+                .partition(|waiting| waiting.due <= now);
+            customer.waiting = waiting;
+            let mut due: Vec<Waiting> = due;
+            due.sort_by(|a, b| (a.due, &a.event_id).cmp(&(b.due, &b.event_id)));
+            for event in due {
+                let Some(rule) = waited_for(rules, &event) else {
+                    continue;
+                };
+                let Some((reward, amount)) = reward_of(rule, &event) else {
+                    self.undefined_rewards += 1;
+                    continue;
+                };
+                let history = rule.history();
+                if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
+                    won.push(DueMatch {
+                        rule,
+                        customer_id: id.clone(),
+                        event,
+                        reward,
+                    });
+                }
+            }
+        }
+        Ok(won)
+    }
+
+    /// Forgets what has expired of some customers; call it with each batch.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is remembered cannot be read.
+    pub fn sweep(
+        &self,
+        partition: &mut Partition,
+        customers: usize,
+        is_known: IsKnown<'_>,
+    ) -> Result<(), StateError> {
+        let window = self.times.dedup_window.as_millis();
+        let oldest = partition.clock().saturating_sub(window);
+        partition.sweep(customers, oldest, is_known)
+    }
+}
+
+/// What an event that waited wins, and the amount of it: what was worked out of the event, or what all matches of the
+/// campaign have. None if the campaign has become one that asks the event, which nobody has any more.
+fn reward_of(rule: &Rule, event: &Waiting) -> Option<(Box<RawValue>, Decimal)> {
+    if !event.reward.is_empty() {
+        let reward = RawValue::from_string(event.reward.to_string()).ok()?;
+        return Some((reward, event.amount));
+    }
+    let amount = rule.campaign().reward.amount.as_ref();
+    let amount = amount.and_then(schemas::RewardAmount::exact);
+    let amount = amount.map_or(Decimal::ZERO, schemas::Amount::decimal);
+    Some((rule.constant_reward()?.to_owned(), amount))
+}
+
+/// The campaign that an event waits for, if it is active and still waits for the same.
+fn waited_for<'r>(rules: &'r RuleSet, event: &Waiting) -> Option<&'r Rule> {
+    let id = CampaignId::new(&*event.campaign_id).ok()?;
+    let rule = rules.rule(&id)?;
+    let condition = rule.history()?.absent()?;
+    let is_live = rule.campaign().schedule.contains(event.occurred_at);
+    (is_live && condition.identity() == event.condition).then_some(rule)
+}

@@ -1,0 +1,24 @@
+//! What the system remembers of its customers, and what an event makes of it. Pure: no I/O, no clocks; time is an argument.
+//!
+//! A [`Partition`] holds the state of its customers and the changes of the open batch. [`Engine`] takes an event through
+//! the rules, the clock and its customer's state. The matcher, `campaignctl` and the tests run this same code; what the words
+//! mean is in `docs/rules.md`.
+//!
+//! Invariants: what is not committed is never in what is committed; the state after a batch is a function of the state
+//! before, the rules and the batch.
+
+mod codec;
+mod decide;
+
+pub mod customer;
+pub mod engine;
+pub mod memory;
+pub mod partition;
+pub mod trial;
+
+pub use codec::StateError;
+pub use customer::Customer;
+pub use decide::{Verdict, event_hash, judge_alone};
+pub use engine::{Arrival, Decided, DueMatch, Engine, EventTimes, Undecided};
+pub use partition::{Change, Partition};
+pub use trial::Trial;

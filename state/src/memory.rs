@@ -1,0 +1,106 @@
+//! What is remembered of one condition or limit: single events, sums over stretches of time, or one sum over all time.
+//!
+//! Times are milliseconds since 1970, as records have them.
+
+use rust_decimal::Decimal;
+use schemas::across::{Aggregate, MAX_REMEMBERED};
+
+/// The memory of one condition or limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// Single events, in the order of their times. At most [`MAX_REMEMBERED`]; of more the oldest are forgotten.
+    Events(Vec<Remembered>),
+    /// Sums over stretches that follow each other, in their order.
+    Stretches(Vec<(i64, Sum)>),
+    /// One sum over all time.
+    Total(Sum),
+}
+
+/// An event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// When it was done.
+    pub at: i64,
+    /// What was taken from it.
+    pub taken: Taken,
+}
+
+/// What is taken from an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// That it was.
+    Nothing,
+    /// A number of it.
+    Number(Decimal),
+    /// The hash of a value of it.
+    Hash(u64),
+}
+
+/// Events taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// How many values.
+    pub count: u64,
+    /// Their sum; at the end of what a decimal holds it stays there.
+    pub sum: Decimal,
+    /// The least.
+    pub min: Decimal,
+    /// The greatest.
+    pub max: Decimal,
+    /// When the last of them was done.
+    pub last: i64,
+}
+
+impl Sum {
+    /// Adds a value.
+    pub fn add(&mut self, at: i64, value: Decimal) {
+        if self.count == 0 {
+            (self.min, self.max, self.last) = (value, value, at);
+        }
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.last = self.last.max(at);
+    }
+
+    /// What comes of it; nothing without values, but for sums and counts.
+    pub fn aggregate(&self, aggregate: Aggregate) -> Option<Decimal> {
+        let is_there = self.count > 0;
+        match aggregate {
+            Aggregate::Sum => Some(self.sum),
+            Aggregate::Min => is_there.then_some(self.min),
+            Aggregate::Max => is_there.then_some(self.max),
+            Aggregate::Average => self.sum.checked_div(self.count.into()),
+            Aggregate::Distinct => Some(self.count.into()),
+        }
+    }
+}
+
+/// Adds an event in its place; of more than can be kept apart the oldest goes.
+pub(crate) fn insert(events: &mut Vec<Remembered>, event: Remembered) {
+    // Nearly always the last.
+    let place = events.iter().rposition(|it| it.at <= event.at);
+    events.insert(place.map_or(0, |at| at + 1), event);
+    if events.len() > MAX_REMEMBERED {
+        events.remove(0);
+    }
+}
+
+/// Adds to the sum of the stretch that begins there.
+pub(crate) fn add(stretches: &mut Vec<(i64, Sum)>, begin: i64, at: i64, value: Decimal) {
+    let place = match stretches.binary_search_by_key(&begin, |(begin, _)| *begin) {
+        Ok(place) => place,
+        Err(place) => {
+            stretches.insert(place, (begin, Sum::default()));
+            place
+        }
+    };
+    stretches[place].1.add(at, value);
+}
+
+/// Forgets events that are not later than `until`.
+pub(crate) fn forget(events: &mut Vec<Remembered>, until: i64) {
+    let gone = events.partition_point(|it| it.at <= until);
+    events.drain(..gone);
+}

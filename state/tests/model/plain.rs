@@ -1,0 +1,430 @@
+//! What the language means, in the plainest way: all events are kept, and looked through each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, ToSpan as _};
+use rules::Pattern;
+use rust_decimal::Decimal;
+use schemas::across::{Across, Aggregate, Asks, Limit, LimitSpan, OnChange, Period, Window, Zone};
+use schemas::{Campaign, Document, Event, Limits, Status};
+use serde_json::{Value as Json, json};
+use state::EventTimes;
+
+use crate::stream::Arriving;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Taken in; the campaigns it won.
+    New(Vec<String>),
+    Duplicate,
+    Refused(&'static str),
+}
+
+/// What counts: whose, and the text of what it is.
+type Counted = (String, String);
+
+pub(crate) struct Model {
+    times: EventTimes,
+    campaigns: BTreeMap<String, Campaign>,
+    clock: i64,
+    seen: BTreeSet<(String, String)>,
+    /// Everything that ever counted.
+    counted: BTreeMap<Counted, Vec<Arriving>>,
+    /// Every match that counts for a limit.
+    granted: BTreeMap<Counted, Vec<(i64, Decimal)>>,
+    waiting: Vec<Anchor>,
+    /// Why events that met a campaign's pattern did not win.
+    pub(crate) reasons: BTreeMap<&'static str, usize>,
+}
+
+struct Anchor {
+    campaign: String,
+    condition: String,
+    event: Arriving,
+    due: i64,
+}
+
+impl Model {
+    pub(crate) fn new(times: EventTimes) -> Self {
+        Self {
+            times,
+            campaigns: BTreeMap::new(),
+            clock: i64::MIN,
+            seen: BTreeSet::new(),
+            counted: BTreeMap::new(),
+            granted: BTreeMap::new(),
+            waiting: Vec::new(),
+            reasons: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn change(&mut self, campaign: &Campaign) {
+        self.campaigns
+            .insert(campaign.id.to_string(), campaign.clone());
+    }
+
+    pub(crate) fn take(&mut self, event: &Arriving) -> Outcome {
+        self.clock = self.clock.max(event.record);
+        if event.at < self.clock - self.times.dedup_window.as_millis() {
+            return Outcome::Refused("too_late");
+        }
+        if event.at > event.record + self.times.max_ahead.as_millis() {
+            return Outcome::Refused("too_early");
+        }
+        let moment = Timestamp::from_millisecond(event.at).unwrap();
+        let campaigns = self.campaigns.values();
+        let live =
+            campaigns.filter(|it| it.status == Status::Active && it.schedule.contains(moment));
+        let concerned: Vec<Campaign> = live
+            .filter(|campaign| patterns(campaign).any(|pattern| is_met(pattern, event)))
+            .cloned()
+            .collect();
+        if concerned.is_empty() {
+            return Outcome::New(Vec::new());
+        }
+        if !self.seen.insert((event.customer.clone(), event.id.clone())) {
+            return Outcome::Duplicate;
+        }
+        let mut won = Vec::new();
+        for campaign in concerned {
+            self.count(&campaign, event);
+            if is_met(&campaign.when, event)
+                && campaign.schedule.is_open(moment)
+                && self.wins(&campaign, event)
+            {
+                won.push(campaign.id.to_string());
+            }
+        }
+        Outcome::New(won)
+    }
+
+    fn count(&mut self, campaign: &Campaign, event: &Arriving) {
+        for (across, name) in campaign.across.iter().zip(names(campaign)) {
+            let mut counts = Vec::new();
+            if let Asks::Sequence(steps) = &across.asks {
+                for (at, step) in steps.iter().enumerate() {
+                    if is_met(&step.when, event) {
+                        counts.push(format!("{name}/{at}"));
+                    }
+                }
+            } else if is_met(across.when.as_ref().unwrap_or(&campaign.when), event) {
+                counts.push(name);
+            }
+            for name in counts {
+                let whose = (event.customer.clone(), name);
+                self.counted.entry(whose).or_default().push(event.clone());
+            }
+        }
+    }
+
+    fn counted(&self, customer: &str, name: &str) -> &[Arriving] {
+        let whose = (customer.to_owned(), name.to_owned());
+        self.counted.get(&whose).map_or(&[], Vec::as_slice)
+    }
+
+    fn wins(&mut self, campaign: &Campaign, event: &Arriving) -> bool {
+        let mut waits = None;
+        for (across, name) in campaign.across.iter().zip(names(campaign)) {
+            if let (Asks::Absent, Window::Sliding(span)) = (&across.asks, &across.window) {
+                waits = Some((name.clone(), event.at + span.as_millis()));
+            }
+            if !self.holds(across, &name, event) {
+                *self.reasons.entry("condition").or_default() += 1;
+                return false;
+            }
+        }
+        if let Some((condition, due)) = waits {
+            self.waiting.push(Anchor {
+                campaign: campaign.id.to_string(),
+                condition,
+                event: event.clone(),
+                due,
+            });
+            return false;
+        }
+        self.grant(campaign, &event.customer, event.at)
+    }
+
+    fn holds(&self, across: &Across, name: &str, event: &Arriving) -> bool {
+        let all = self.counted(&event.customer, name);
+        let inside = within(all, &across.window, event.at);
+        match &across.asks {
+            Asks::Count(bounds) => bounds.hold(inside.len().into()),
+            Asks::Nth(number) => inside.len() as u64 == *number,
+            Asks::Of(aggregate, measured) => {
+                let values = inside.iter().flat_map(|it| values(it, &measured.of));
+                if *aggregate == Aggregate::Distinct {
+                    let texts = values.map(|value| match value {
+                        Json::Number(number) => format!("number {}", number.as_f64().unwrap()),
+                        other => other.to_string(),
+                    });
+                    let texts: BTreeSet<String> = texts.collect();
+                    return measured.bounds.hold(texts.len().into());
+                }
+                let decimals: Vec<Decimal> = values.filter_map(|value| decimal(&value)).collect();
+                let value = match aggregate {
+                    Aggregate::Min => decimals.iter().min().copied(),
+                    Aggregate::Max => decimals.iter().max().copied(),
+                    Aggregate::Average if decimals.is_empty() => None,
+                    Aggregate::Average => {
+                        Some(decimals.iter().sum::<Decimal>() / Decimal::from(decimals.len()))
+                    }
+                    Aggregate::Sum | Aggregate::Distinct => Some(decimals.iter().sum()),
+                };
+                value.is_some_and(|value| measured.bounds.hold(value))
+            }
+            Asks::Absent => {
+                let Window::Sliding(span) = &across.window else {
+                    unreachable!();
+                };
+                let due = event.at + span.as_millis();
+                !all.iter().any(|it| event.at < it.at && it.at <= due)
+            }
+            Asks::Sequence(steps) => {
+                let Window::Sliding(last) = &across.window else {
+                    unreachable!();
+                };
+                // All chains, from the end to the begin.
+                let mut ends = vec![event.at];
+                let mut gap = last.as_millis();
+                for (at, step) in steps.iter().enumerate().rev() {
+                    let met = self.counted(&event.customer, &format!("{name}/{at}"));
+                    let fits = |it: &&Arriving| {
+                        let mut gaps = ends.iter().map(|end| end - it.at);
+                        gaps.any(|it| 0 < it && it <= gap)
+                    };
+                    ends = met.iter().filter(fits).map(|it| it.at).collect();
+                    gap = step.within.map_or(0, schemas::Span::as_millis);
+                }
+                !ends.is_empty()
+            }
+        }
+    }
+
+    fn grant(&mut self, campaign: &Campaign, customer: &str, at: i64) -> bool {
+        let amount = campaign
+            .reward
+            .amount
+            .as_ref()
+            .and_then(schemas::RewardAmount::exact)
+            .map_or(Decimal::ZERO, schemas::Amount::decimal);
+        let limits = &campaign.limits.per_customer.0;
+        let names: Vec<Counted> = limit_names(campaign)
+            .map(|name| (customer.to_owned(), name))
+            .collect();
+        for (limit, name) in limits.iter().zip(&names) {
+            let mut matches = self.granted.get(name).cloned().unwrap_or_default();
+            matches.push((at, amount));
+            if !keeps(limit, &matches, at) {
+                *self.reasons.entry("limit").or_default() += 1;
+                return false;
+            }
+        }
+        for name in names {
+            self.granted.entry(name).or_default().push((at, amount));
+        }
+        true
+    }
+
+    /// Campaign and event of what is due.
+    pub(crate) fn due(&mut self, now: i64) -> Vec<(String, String)> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (mut over, waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|anchor| anchor.due <= now);
+        self.waiting = waiting;
+        over.sort_by(|a, b| (a.due, &a.event.id).cmp(&(b.due, &b.event.id)));
+        let mut won = Vec::new();
+        for anchor in over {
+            let happened = self.counted(&anchor.event.customer, &anchor.condition);
+            let after = anchor.event.at;
+            if happened
+                .iter()
+                .any(|it| after < it.at && it.at <= anchor.due)
+            {
+                continue;
+            }
+            let campaign = self.campaigns[&anchor.campaign].clone();
+            let moment = Timestamp::from_millisecond(after).unwrap();
+            let is_live = campaign.status == Status::Active && campaign.schedule.contains(moment);
+            let still = names(&campaign).zip(&campaign.across);
+            let mut still = still.filter(|(_, across)| across.asks == Asks::Absent);
+            let is_same = still.any(|(name, _)| name == anchor.condition);
+            if is_live && is_same && self.grant(&campaign, &anchor.event.customer, anchor.due) {
+                won.push((anchor.campaign, anchor.event.id));
+            }
+        }
+        won.sort();
+        won
+    }
+}
+
+/// All patterns of a campaign.
+fn patterns(campaign: &Campaign) -> impl Iterator<Item = &Json> {
+    let across = campaign.across.iter().flat_map(|across| {
+        let steps = match &across.asks {
+            Asks::Sequence(steps) => steps.as_slice(),
+            _ => &[],
+        };
+        across
+            .when
+            .iter()
+            .chain(steps.iter().map(|step| &step.when))
+    });
+    [&campaign.when].into_iter().chain(across)
+}
+
+fn is_met(pattern: &Json, event: &Arriving) -> bool {
+    let mut document = Document::new();
+    document
+        .read(event.json().as_bytes(), Limits::default())
+        .unwrap();
+    let event = Event::of(&document).unwrap();
+    Pattern::parse(pattern).unwrap().matches(event.root)
+}
+
+/// The part of the names that makes all of them new when the campaign changes, if it is to be so.
+fn all(campaign: &Campaign) -> String {
+    match campaign.on_change {
+        OnChange::Keep => campaign.id.to_string(),
+        OnChange::Reset => json!([
+            campaign.id,
+            campaign.when,
+            campaign.schedule,
+            campaign.across,
+            campaign.limits
+        ])
+        .to_string(),
+    }
+}
+
+/// What the conditions of a campaign count, in words; the same words are the same count.
+fn names(campaign: &Campaign) -> impl Iterator<Item = String> {
+    let mut given = BTreeMap::<String, usize>::new();
+    let names = campaign.across.iter().map(move |across| {
+        let what = match &across.asks {
+            Asks::Count(_) | Asks::Nth(_) => "count".to_owned(),
+            Asks::Of(aggregate, measured) => format!("{aggregate:?} of {}", measured.of),
+            Asks::Absent => "absent".to_owned(),
+            Asks::Sequence(steps) => format!("sequence {steps:?}"),
+        };
+        let counted = across.when.as_ref().unwrap_or(&campaign.when);
+        let name = format!("{} {what} {:?} {counted}", all(campaign), across.window);
+        let number = given.entry(name.clone()).or_default();
+        *number += 1;
+        format!("{name} {number}")
+    });
+    names.collect::<Vec<_>>().into_iter()
+}
+
+fn limit_names(campaign: &Campaign) -> impl Iterator<Item = String> {
+    let mut given = BTreeMap::<String, usize>::new();
+    let names = campaign.limits.per_customer.0.iter().map(move |limit| {
+        let name = format!("{} {:?}", all(campaign), limit.span);
+        let number = given.entry(name.clone()).or_default();
+        *number += 1;
+        format!("{name} {number}")
+    });
+    names.collect::<Vec<_>>().into_iter()
+}
+
+fn within(all: &[Arriving], window: &Window, at: i64) -> Vec<Arriving> {
+    let inside = |holds: &dyn Fn(i64) -> bool| {
+        let inside = all.iter().filter(|it| holds(it.at));
+        inside.cloned().collect()
+    };
+    match window {
+        Window::Sliding(span) => inside(&|it| at - span.as_millis() < it && it <= at),
+        Window::Tumbling(span) => {
+            let number = |it: i64| it.div_euclid(span.as_millis());
+            inside(&|it| number(it) == number(at))
+        }
+        Window::Calendar(period, zone) => {
+            inside(&|it| stretch(*period, zone, it) == stretch(*period, zone, at))
+        }
+        Window::Session(pause) => {
+            let mut begin = at;
+            loop {
+                let before = all.iter().map(|it| it.at);
+                let before = before.filter(|it| *it <= begin && begin - it <= pause.as_millis());
+                match before.min() {
+                    Some(earlier) if earlier < begin => begin = earlier,
+                    _ => return inside(&|it| begin <= it && it <= at),
+                }
+            }
+        }
+        Window::Ever => all.to_vec(),
+    }
+}
+
+/// The first day of the stretch.
+fn stretch(period: Period, zone: &Zone, at: i64) -> jiff::civil::Date {
+    let date = zone
+        .get()
+        .to_datetime(Timestamp::from_millisecond(at).unwrap())
+        .date();
+    match period {
+        Period::Day => date,
+        Period::Week => {
+            let mut monday = date;
+            while monday.weekday() != jiff::civil::Weekday::Monday {
+                monday = monday.checked_sub(1.day()).unwrap();
+            }
+            monday
+        }
+        Period::Month => date.first_of_month(),
+    }
+}
+
+/// Whether the limit is kept, the last match included.
+fn keeps(limit: &Limit, matches: &[(i64, Decimal)], at: i64) -> bool {
+    let fits = |inside: Vec<&(i64, Decimal)>| {
+        let sum: Decimal = inside.iter().map(|(_, amount)| *amount).sum();
+        limit
+            .times
+            .is_none_or(|times| inside.len() <= times as usize)
+            && limit.amount.is_none_or(|most| sum <= most.decimal())
+    };
+    match &limit.span {
+        LimitSpan::Ever => fits(matches.iter().collect()),
+        LimitSpan::Per(period, zone) => {
+            let same =
+                |it: &&(i64, Decimal)| stretch(*period, zone, it.0) == stretch(*period, zone, at);
+            fits(matches.iter().filter(same).collect())
+        }
+        // Whichever stretch of that length with the match in it one looks at.
+        LimitSpan::Every(span) => matches.iter().all(|(end, _)| {
+            if at <= end - span.as_millis() || *end < at {
+                return true;
+            }
+            let inside = |it: &&(i64, Decimal)| end - span.as_millis() < it.0 && it.0 <= *end;
+            fits(matches.iter().filter(inside).collect())
+        }),
+    }
+}
+
+fn values(event: &Arriving, of: &str) -> Vec<Json> {
+    let root: Json = serde_json::from_str(&event.json()).unwrap();
+    let mut found = vec![root];
+    let flat = |found: Vec<Json>| -> Vec<Json> {
+        let each = found.into_iter().flat_map(|value| match value {
+            Json::Array(elements) => elements,
+            other => vec![other],
+        });
+        each.collect()
+    };
+    for name in of.split('.') {
+        let fields = flat(found)
+            .into_iter()
+            .filter_map(|it| it.get(name).cloned());
+        found = fields.collect();
+    }
+    flat(found)
+}
+
+fn decimal(value: &Json) -> Option<Decimal> {
+    match value {
+        Json::String(text) => text.parse().ok(),
+        Json::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    }
+}
