@@ -139,6 +139,8 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_EXPRESSION_BYTES,
             limits::MAX_EXPRESSION_DEPTH,
             limits::MAX_DECIMALS as usize,
+            schemas::across::MAX_CONDITIONS,
+            schemas::across::MAX_REMEMBERED,
         ]
     );
 }
