@@ -236,7 +236,22 @@ fn json_schema(record: &Value) -> Value {
         }
     }
     if record["name"] == "Campaign" {
-        // Its Avro form keeps an expression elsewhere.
+        // Its Avro form keeps these as texts among what is unknown to older releases.
+        properties.insert("across".to_owned(), json!({
+            "type": "array", "items": {"type": "object"},
+            "description": "What the customer must have done besides; all of it (docs/rules.md).",
+        }));
+        properties.insert(
+            "limits".to_owned(),
+            json!({
+                "type": "object", "description": "How often it is won at most (docs/rules.md).",
+            }),
+        );
+        properties.insert("on_change".to_owned(), json!({
+            "type": "string", "enum": ["keep", "reset"],
+            "description": "What becomes of what was counted when the campaign changes; keep unless set.",
+        }));
+        // And an expression elsewhere.
         properties["reward"]["properties"]["amount"] = json!({
             "type": "string",
             "description": "How much: an exact decimal, never negative, or an expression over the event (docs/rules.md).",
@@ -260,6 +275,7 @@ fn json_type(avro: &Value) -> Value {
         (Some("map"), _) => json!({
             "type": "object", "additionalProperties": json_type(&avro["values"]),
         }),
+        (Some("array"), _) => json!({"type": "array", "items": json_type(&avro["items"])}),
         (Some("record"), _) => json_schema(avro),
         _ => panic!("{avro} has no JSON form here"),
     }

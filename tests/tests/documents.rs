@@ -126,12 +126,15 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
     let (events, campaigns) = (default("EVENTS_TOPIC"), default("CAMPAIGNS_TOPIC"));
     let (won, letters) = (default("MATCHES_TOPIC"), default("DEAD_LETTERS_TOPIC"));
     // What each cannot do without: the operation, and on what.
+    let state = default("CUSTOMER_STATE_TOPIC");
     let needed = [
         ("ingest", "Write", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {campaigns}")),
         ("matcher", "Read", format!("--topic {won}")),
         ("matcher", "Write", format!("--topic {won}")),
+        ("matcher", "Read", format!("--topic {state}")),
+        ("matcher", "Write", format!("--topic {state}")),
         ("matcher", "Write", format!("--topic {letters}")),
         ("matcher", "Read", format!("--group {matcher}")),
         ("matcher", "Read", format!("--group {recorder}")),
