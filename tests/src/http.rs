@@ -99,7 +99,10 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 }
 
 /// The answer at the beginning of these bytes and its length, once it is whole.
-fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
+///
+/// # Errors
+/// They do not begin with an answer that says its length.
+pub fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };

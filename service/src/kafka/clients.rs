@@ -81,7 +81,12 @@ impl KafkaSettings {
     /// An idempotent producer.
     pub fn producer(&self) -> ClientConfig {
         let mut config = self.producing();
-        config.set("linger.ms", "1");
+        config
+            .set("linger.ms", "1")
+            // A broker works on one request of a connection at a time, and librdkafka makes one for each
+            // partition: one is worked on, one is on its way. With the default of 5 (at most, for an
+            // idempotent producer) three more wait in the broker as they are, which could still grow.
+            .set("max.in.flight.requests.per.connection", "2");
         self.apply(config)
     }
 
@@ -195,6 +200,15 @@ mod tests {
             kafka.admin(),
         ] {
             assert_eq!(config.get("socket.timeout.ms"), Some("1234"));
+        }
+    }
+
+    #[test]
+    fn the_users_pairs_win_over_ours_by_either_name() {
+        let key = "max.in.flight.requests.per.connection";
+        for pair in ["max.in.flight=1", &format!("{key}=1")] {
+            assert_eq!(settings(pair).producer().get(key), Some("1"), "{pair}");
+            assert_eq!(settings(pair).producer().get("max.in.flight"), None);
         }
     }
 }

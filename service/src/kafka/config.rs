@@ -24,13 +24,9 @@ pub enum KafkaConfigError {
 }
 
 /// Keys that guarantees rest on, or that have a setting of their own.
-const RESERVED: [(&str, &str); 16] = [
+const RESERVED: [(&str, &str); 15] = [
     (
         "acks",
-        "an acknowledged record must be on all replicas in sync",
-    ),
-    (
-        "request.required.acks",
         "an acknowledged record must be on all replicas in sync",
     ),
     (
@@ -85,6 +81,18 @@ const RESERVED: [(&str, &str); 16] = [
     ("bootstrap.servers", "use KAFKA_BOOTSTRAP_SERVERS"),
 ];
 
+/// Keys of librdkafka that have a second name, and the one of the two that this program sets. It takes
+/// settings in no order, so of two names for the same thing either could win.
+const SECOND_NAMES: [(&str, &str); 7] = [
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("compression.codec", "compression.type"),
+    ("request.required.acks", "acks"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("auto.commit.enable", "enable.auto.commit"),
+];
+
 const SECRET: [&str; 6] = [
     "password",
     "secret",
@@ -122,7 +130,10 @@ impl FromStr for KafkaConfig {
                 },
             }
         }
-        for (key, _) in &pairs {
+        for (key, _) in &mut pairs {
+            if let Some((_, name)) = SECOND_NAMES.iter().find(|(second, _)| second == key) {
+                (*name).clone_into(key);
+            }
             if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| reserved == key) {
                 let key = key.clone();
                 return Err(KafkaConfigError::Reserved { key, reason });

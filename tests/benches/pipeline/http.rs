@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 
 use service::auth::{Scope, Scopes, make_key};
 use tempfile::TempDir;
-use tests::http::{Connection, request};
+use tests::http::{parse, request};
 use tests::process::{Memory, Process, binary, memory};
 use tests::servers::Server;
 use tests::topics::Kafka;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::figures::{median, percentile, spread};
 use crate::upstream::{Events, events};
 use crate::usage;
 use crate::{Request, Variant};
-
-const PARTITIONS: i32 = 4;
 
 /// Before it is measured, so that connections, threads and the broker are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -57,11 +56,12 @@ struct Run {
     broker: f64,
 }
 
-/// Reads `connections`, `seconds`, `runs` and `batch` (events a request, several in turn).
+/// Reads `connections`, `seconds`, `runs`, `partitions` and `batch` (events a request, several in turn).
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let connections = request.number("connections", 32);
     let seconds = request.number("seconds", 4);
     let runs = request.number("runs", 5);
+    let partitions = request.number("partitions", 4);
     let events = events(10_000);
     let variants = if request.variants.is_empty() {
         ["ingest", "ingest-peer"].map(program).to_vec()
@@ -70,9 +70,9 @@ pub(crate) fn measure(broker: &Server, request: &Request) {
     };
     let doors: Vec<Door> = variants
         .iter()
-        .map(|variant| Door::open(broker, variant))
+        .map(|variant| Door::open(broker, variant, partitions))
         .collect();
-    println!("{connections} connections, {runs} runs of {seconds} s, {PARTITIONS} partitions");
+    println!("{connections} connections, {runs} runs of {seconds} s, {partitions} partitions");
     for batch in request.numbers("batch", &[100, 1]) {
         println!("\n### {batch} events a request\n");
         let mut all: Vec<Vec<Run>> = doors.iter().map(|_| Vec::new()).collect();
@@ -121,10 +121,14 @@ fn table(variants: &[Variant], doors: &[Door], all: &[Vec<Run>], batch: u32) {
 
 impl Door {
     /// Starts the service with a topic of its own.
-    fn open(broker: &Server, variant: &Variant) -> Self {
+    fn open(broker: &Server, variant: &Variant, partitions: u32) -> Self {
         let name = variant.to_string().replace([' ', '=', '.'], "-");
         let topic = format!("b{}-{name}-events", std::process::id());
-        Kafka::new(broker.address()).create_topic(&topic, PARTITIONS, &[]);
+        Kafka::new(broker.address()).create_topic(
+            &topic,
+            i32::try_from(partitions).expect("some"),
+            &[],
+        );
         let folder = TempDir::new().expect("a folder");
         let scopes = Scopes::of(&[Scope::EventsWrite]);
         let (key, record) = make_key("bench", scopes, jiff::Timestamp::now(), None);
@@ -182,27 +186,13 @@ impl Door {
         let (measured, ended) = (AtomicBool::new(false), AtomicBool::new(false));
         let cpu = |pid| usage::cpu(pid).as_secs_f64() * 1e6;
         std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..connections as usize)
-                .map(|first| {
-                    let (measured, ended) = (&measured, &ended);
-                    scope.spawn(move || {
-                        let mut connection = Connection::open(&self.address).expect("it listens");
-                        let mut latencies = Vec::new();
-                        for request in requests.iter().cycle().skip(first * 7) {
-                            if ended.load(Ordering::Relaxed) {
-                                break;
-                            }
-                            let begun = Instant::now();
-                            let answer = connection.ask(request).expect("an answer");
-                            assert_eq!(answer.status, 202, "{}", answer.json());
-                            if measured.load(Ordering::Relaxed) {
-                                latencies.push(begun.elapsed().as_secs_f64() * 1e3);
-                            }
-                        }
-                        latencies
-                    })
-                })
-                .collect();
+            let clients = Clients {
+                address: &self.address,
+                requests,
+                measured: &measured,
+                ended: &ended,
+            };
+            let clients = scope.spawn(move || clients.run(connections));
             std::thread::sleep(WARM_UP);
             let before = (cpu(self.pid), cpu(broker.pid()));
             let begun = Instant::now();
@@ -212,10 +202,7 @@ impl Door {
             let took = begun.elapsed().as_secs_f64();
             let after = (cpu(self.pid), cpu(broker.pid()));
             ended.store(true, Ordering::Relaxed);
-            let latencies: Vec<f64> = clients
-                .into_iter()
-                .flat_map(|client| client.join().expect("a client"))
-                .collect();
+            let latencies = clients.join().expect("the clients end");
             #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
             let count = latencies.len() as f64;
             Run {
@@ -225,6 +212,56 @@ impl Door {
                 broker: (after.1 - before.1) / count,
             }
         })
+    }
+}
+
+/// Connections that send as fast as they are answered, all on one thread: with a thread each, every
+/// answer woke one that took the processor from the service, and half of the machine was the clients'.
+struct Clients<'a> {
+    address: &'a str,
+    requests: &'a [Vec<u8>],
+    /// Whether latencies are noted.
+    measured: &'a AtomicBool,
+    ended: &'a AtomicBool,
+}
+
+impl Clients<'_> {
+    /// Returns the latencies in ms.
+    fn run(&self, connections: u32) -> Vec<f64> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let clients = (0..connections as usize).map(|first| self.client(first * 7));
+        let latencies = futures::future::join_all(clients);
+        let latencies = runtime.expect("a runtime").block_on(latencies);
+        latencies.concat()
+    }
+
+    async fn client(&self, first: usize) -> Vec<f64> {
+        let stream = tokio::net::TcpStream::connect(self.address).await;
+        let mut stream = stream.expect("it listens");
+        stream.set_nodelay(true).expect("a socket");
+        let (mut latencies, mut received) = (Vec::new(), Vec::new());
+        for request in self.requests.iter().cycle().skip(first) {
+            if self.ended.load(Ordering::Relaxed) {
+                break;
+            }
+            let begun = Instant::now();
+            stream.write_all(request).await.expect("it reads");
+            let (answer, length) = loop {
+                let read = stream.read_buf(&mut received).await;
+                assert!(read.expect("an answer") > 0, "the connection ended");
+                if let Some(whole) = parse(&received).expect("HTTP") {
+                    break whole;
+                }
+            };
+            received.drain(..length);
+            assert_eq!(answer.status, 202, "{}", answer.json());
+            if self.measured.load(Ordering::Relaxed) {
+                latencies.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        latencies
     }
 }
 

@@ -2,6 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use service::kafka::config::KafkaConfig;
+use service::settings::KafkaSettings;
+use tests::servers::Server;
 use tests::wait;
 
 use crate::client::Api;
@@ -124,6 +129,56 @@ fn a_replica_that_stood_still_changes_nothing_that_others_changed_meanwhile() {
         .api
         .post("/v1/campaigns", &crate::installation::campaign("new", ""));
     assert_eq!(twice.is(409).tag(), "1");
+}
+
+/// A transaction of somebody else hides what comes behind it, so no replica can know of the change of the other
+/// before that transaction ends. Who takes over must wait for that; by what it knows, it would write over it.
+#[test]
+fn who_takes_over_decides_only_after_everything_before_is_read() {
+    let installation = Installation::new();
+    let (one, other) = (installation.replica(), installation.replica());
+    load::prepare(&one.api);
+    let path = "/v1/campaigns/shared-0";
+    let document = one.api.get(path).is(200).json;
+    let named = |name: &str| {
+        let mut document = document.clone();
+        document["name"] = name.into();
+        document
+    };
+    // It has the producer, and has read everything.
+    let begun = |api: &Api| {
+        let answer = api.post("/v1/campaigns/shared-1:pause", &serde_json::json!({}));
+        (answer.status == 200).then_some(())
+    };
+    other.wait_for("a change by the other one", begun);
+    let clients = KafkaSettings {
+        bootstrap_servers: Server::shared_kafka().address().to_owned(),
+        config: KafkaConfig::default(),
+    };
+    let name = format!("{}-stranger", installation.world.name);
+    let stranger = clients.transactional_producer(&name);
+    let stranger: BaseProducer = stranger.create().unwrap();
+    stranger.init_transactions(PATIENCE).unwrap();
+    stranger.begin_transaction().unwrap();
+    let topic = installation.world.topic("campaigns");
+    let record = BaseRecord::to(&topic).key("shared-0").payload("{}");
+    stranger.send(record).map_err(|(error, _)| error).unwrap();
+    stranger.flush(PATIENCE).unwrap();
+
+    let changed = other.api.put(path, "1", &named("changed"));
+    assert_eq!(changed.is(200).tag(), "2");
+    let takeovers = || one.process.metric("admin_takeovers_total");
+    let before = takeovers();
+    let answer = std::thread::scope(|scope| {
+        let answer = scope.spawn(|| one.api.put(path, "1", &named("written over")));
+        wait::until("the takeover", PATIENCE, || {
+            (takeovers() > before).then_some(())
+        });
+        stranger.abort_transaction(PATIENCE).unwrap();
+        answer.join().unwrap()
+    });
+    assert_eq!(answer.is(412).tag(), "2");
+    assert_eq!(one.api.get(path).is(200).json["name"], "changed");
 }
 
 #[test]

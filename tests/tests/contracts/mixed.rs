@@ -54,6 +54,7 @@ fn campaigns_events_matches_and_rows_are_the_same_in_avro_and_json() {
     // The change is in Avro as well, and the API reads it back.
     let audit = world.read("campaign-changes");
     assert_eq!(audit.len(), 1);
+    assert!(values("campaign-changes").all(|change| is_avro(change.value)));
     assert_eq!(audit[0].json()["after"]["when"], document["when"]);
     let history = request("GET", &format!("{path}?version=2"), &[], b"");
     let past = api.ask(&history).expect("an answer").json();

@@ -1,5 +1,7 @@
 //! More than can be taken, and the end of taking.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -61,6 +63,52 @@ fn at_overload_requests_are_refused_and_memory_stays_bounded() {
         let answer = door.send(&ingest, "application/json", body.as_bytes());
         (answer.status == 202).then_some(())
     });
+}
+
+/// Bodies of 4 MiB, none of which comes to its end, where there is memory for four and a half: only so many clients
+/// are asked for theirs. Without the budget all would be, and each could hold 4 MiB for as long as it likes.
+#[test]
+fn bodies_are_asked_for_only_as_far_as_there_is_memory_for_them() {
+    const BODY: usize = 4 * 1024 * 1024;
+    let door = Door::new(Server::shared_kafka().address());
+    let ingest = door.ingest(&[("MAX_BUFFERED_BYTES", &(BODY / 2 * 9).to_string())]);
+    let blank = vec![b' '; BODY];
+    let request = door.post("application/json", &[("expect", "100-continue")], &blank);
+    let head = &request[..request.len() - BODY];
+    // The client that was told to go on, or nothing if it was refused.
+    let asked = || {
+        let mut stream = TcpStream::connect(ingest.api()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_mins(1)))
+            .unwrap();
+        stream.write_all(head).unwrap();
+        let mut answer = [0; 16 * 1024];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        if answer.starts_with("http/1.1 100 ") {
+            return Some(stream);
+        }
+        assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+        None
+    };
+    let mut waiting: Vec<TcpStream> = (0..32).filter_map(|_| asked()).collect();
+    assert_eq!(waiting.len(), 4);
+    // Whoever gives up makes room for one.
+    drop(waiting.pop());
+    wait::until("the memory of one body", Duration::from_secs(30), || {
+        waiting.push(asked()?);
+        Some(())
+    });
+    assert!(asked().is_none());
+    // Bodies that come to their end are answered, however little sense they make, and give all back.
+    for stream in &mut waiting {
+        stream.write_all(&blank).unwrap();
+        let mut answer = [0; 64];
+        let length = stream.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 400 "), "{answer:?}");
+    }
+    assert_eq!((0..32).filter_map(|_| asked()).collect::<Vec<_>>().len(), 4);
 }
 
 /// Connections beyond the bound wait; they are not refused, and none is forgotten.
