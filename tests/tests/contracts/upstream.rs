@@ -28,12 +28,13 @@ fn upstreams_own_record_wins_by_its_own_names() {
     let file = file.to_str().expect("a path in UTF-8");
     let matcher = world.matcher_with("a", &[("EVENT_MAPPING", file)]);
 
+    let placed = Timestamp::now().as_millisecond();
     let of = |name: &str, value| (name.to_owned(), value);
     let text = |text: &str| Avro::String(text.to_owned());
     let order = Avro::Record(vec![
         of("number", Avro::Long(4711)),
         of("customer", Avro::Record(vec![of("id", text("ada"))])),
-        of("placed", Avro::Long(Timestamp::now().as_millisecond())),
+        of("placed", Avro::Long(placed)),
         of(
             "payload",
             Avro::Record(vec![
@@ -57,6 +58,9 @@ fn upstreams_own_record_wins_by_its_own_names() {
     assert_eq!(big["event_id"], "4711");
     assert_eq!(big["customer_id"], "ada");
     assert_eq!(big["event_type"], "purchase");
+    let occurred_at = big["occurred_at"].as_str().map(str::parse::<Timestamp>);
+    let occurred_at = occurred_at.expect("a time").expect("a time");
+    assert_eq!(occurred_at.as_millisecond(), placed);
     assert!(world.read("dead-letters").is_empty());
     assert!(matcher.terminate().0.success());
 }
