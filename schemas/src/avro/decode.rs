@@ -205,7 +205,11 @@ impl<'a, 'd> Decoder<'a, 'd> {
                 self.written_or_number(logical::date(days), days)
             }
             Shape::TimeOfDay(unit) => {
-                let value = self.long()?;
+                // Milliseconds are an int, microseconds a long.
+                let value = match unit {
+                    Unit::Millis => self.int()?,
+                    Unit::Seconds | Unit::Micros | Unit::Nanos => self.long()?,
+                };
                 self.written_or_number(logical::time_of_day(value, unit), value)
             }
             Shape::DateTime(unit, offset) => {

@@ -41,7 +41,9 @@ fn what_is_no_value_of_its_schema_says_where_and_why() {
     let symbol = r#"{"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["X"]}}"#;
     let array = r#"{"name": "a", "type": {"type": "array", "items": "int"}}"#;
     let uuid = r#"{"name": "a", "type": {"type": "fixed", "size": 16, "name": "U", "logicalType": "uuid"}}"#;
-    let cases: [(&str, Vec<u8>, &str); 17] = [
+    let clock = r#"{"name": "a", "type": {"type": "int", "logicalType": "time-millis"}}"#;
+    let cases: [(&str, Vec<u8>, &str); 18] = [
+        (clock, long(1 << 31), "at byte 0 there is no int of 32 bits"),
         (text, vec![], "the value ends at byte 0"),
         (text, vec![6, b'a'], "the value ends at byte 2"),
         (text, long(-1), "at byte 0 there is no length"),
