@@ -223,6 +223,7 @@ fn json_form(value: Avro) -> Value {
             .into_iter()
             .map(|(name, value)| (name, json_form(value)))
             .collect(),
+        Avro::Array(items) => items.into_iter().map(json_form).collect(),
         Avro::Record(fields) => record_form(fields),
         other => panic!("{other:?} is in no document of ours"),
     }
@@ -248,6 +249,7 @@ fn record_form(fields: Vec<(String, Avro)>) -> Value {
                 object.insert(name, inner(&text));
             }
             (_, Value::Object(empty)) if empty.is_empty() => {}
+            (_, Value::Array(empty)) if empty.is_empty() => {}
             (_, value) => {
                 object.insert(name, value);
             }
