@@ -16,6 +16,27 @@ pub struct Record<'a> {
     pub schema_header: Option<&'a [u8]>,
 }
 
+/// An event as it came.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A record of `events`.
+    Record(Record<'a>),
+    /// A value that is no record's and has no key, such as a line of a file.
+    Value(&'a [u8]),
+}
+
+impl<'a> From<Record<'a>> for Input<'a> {
+    fn from(record: Record<'a>) -> Self {
+        Self::Record(record)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Input<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Value(value)
+    }
+}
+
 /// Reads events and asks the rules. Owned by one worker; its buffers serve one event after another.
 #[derive(Debug, Default)]
 pub struct Decider {
@@ -44,50 +65,38 @@ impl Decider {
         self.reader.has_answer(schema)
     }
 
-    /// Reads the record and fills `concerned` with the campaigns that it concerns, in the order of their ids: it meets their
+    /// Reads the event and fills `concerned` with the campaigns that it concerns, in the order of their ids: it meets their
     /// pattern, or that of something they count.
     ///
     /// # Errors
-    /// [`Unread::Never`]: the record can never be processed. [`Unread::Waiting`]: bring it again when its
+    /// [`Unread::Never`]: the event can never be processed. [`Unread::Waiting`]: bring it again when its
     /// schema is known. `concerned` is then empty.
-    pub fn decide<'r>(
+    pub fn decide<'i, 'r>(
         &mut self,
-        record: Record<'_>,
+        input: impl Into<Input<'i>>,
         rules: &'r RuleSet,
         concerned: &mut Vec<&'r Rule>,
     ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
         concerned.clear();
-        let encoded = Encoded {
-            value: record.value.ok_or(DeadLetterReason::NoValue)?,
-            schema_header: record.schema_header,
+        let input = input.into();
+        let encoded = match input {
+            Input::Value(value) => Encoded::plain(value),
+            Input::Record(record) => Encoded {
+                value: record.value.ok_or(DeadLetterReason::NoValue)?,
+                schema_header: record.schema_header,
+            },
         };
         rules.prepare(&mut self.document);
         let event = read(&mut self.reader, self.limits, &mut self.document, encoded)?;
-        let key = record.key.ok_or(DeadLetterReason::NoKey)?;
-        if key != event.customer_id.as_bytes() {
-            return Err(Unread::Never(DeadLetterReason::KeyMismatch {
-                key: String::from_utf8_lossy(key).chars().take(64).collect(),
-                customer_id: event.customer_id.to_owned(),
-            }));
+        if let Input::Record(record) = input {
+            let key = record.key.ok_or(DeadLetterReason::NoKey)?;
+            if key != event.customer_id.as_bytes() {
+                return Err(Unread::Never(DeadLetterReason::KeyMismatch {
+                    key: String::from_utf8_lossy(key).chars().take(64).collect(),
+                    customer_id: event.customer_id.to_owned(),
+                }));
+            }
         }
-        rules.winners(&event, concerned);
-        Ok(event)
-    }
-
-    /// The same for an event that is no record and has no key, such as a line of a file.
-    ///
-    /// # Errors
-    /// As [`Decider::decide`].
-    pub fn decide_value<'r>(
-        &mut self,
-        value: &[u8],
-        rules: &'r RuleSet,
-        concerned: &mut Vec<&'r Rule>,
-    ) -> Result<Event<'_>, Unread<DeadLetterReason>> {
-        concerned.clear();
-        rules.prepare(&mut self.document);
-        let encoded = Encoded::plain(value);
-        let event = read(&mut self.reader, self.limits, &mut self.document, encoded)?;
         rules.winners(&event, concerned);
         Ok(event)
     }

@@ -3,14 +3,20 @@
 //! What has been counted is kept elsewhere, by the *identity* of what counts. Two versions of a campaign whose condition has
 //! the same identity share its count; that is how `on_change` is kept.
 
+mod identity;
+mod stretch;
+
 use rust_decimal::Decimal;
-use schemas::across::{Aggregate, Asks, Bounds, Limit, LimitSpan, OnChange, Period, Window};
+use schemas::across::{Aggregate, Asks, Bounds, Limit, Window};
 use schemas::{Campaign, Event, Node, Span, Value};
 use serde_json::{Value as Json, json};
 
+use self::identity::{Identities, span_name, window_name};
 use crate::meaning::decimal;
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
+
+pub use self::stretch::Stretch;
 
 /// What a campaign asks about a customer. A campaign without `across` and `limits` has none.
 #[derive(Debug, Clone)]
@@ -63,21 +69,6 @@ pub struct Allowance {
     identity: u64,
     limit: Limit,
     stretch: Stretch,
-}
-
-/// A stretch of time, ready to be measured. Lengths are in milliseconds.
-#[derive(Debug, Clone)]
-pub enum Stretch {
-    /// The length before the event.
-    Sliding(i64),
-    /// Lengths one after the other from 1970 on.
-    Tumbling(i64),
-    /// Days, weeks or months in a time zone.
-    Calendar(Period, jiff::tz::TimeZone),
-    /// The longest pause.
-    Session(i64),
-    /// All time.
-    Ever,
 }
 
 impl History {
@@ -318,119 +309,6 @@ fn walk(names: &[Box<str>], node: Node<'_>, take: &mut impl FnMut(Value<'_>)) {
         }
         ([], Value::Object(_)) | ([_, ..], _) => {}
         ([], value) => take(value),
-    }
-}
-
-impl Stretch {
-    fn of_window(window: &Window) -> Self {
-        match window {
-            Window::Sliding(span) => Self::Sliding(span.as_millis()),
-            Window::Tumbling(span) => Self::Tumbling(span.as_millis()),
-            Window::Calendar(period, zone) => Self::Calendar(*period, zone.get()),
-            Window::Session(span) => Self::Session(span.as_millis()),
-            Window::Ever => Self::Ever,
-        }
-    }
-
-    fn of_limit(span: &LimitSpan) -> Self {
-        match span {
-            LimitSpan::Every(span) => Self::Sliding(span.as_millis()),
-            LimitSpan::Per(period, zone) => Self::Calendar(*period, zone.get()),
-            LimitSpan::Ever => Self::Ever,
-        }
-    }
-
-    /// When the stretch of time around `at` begins and ends, if such stretches follow each other; in milliseconds since
-    /// 1970.
-    pub fn around(&self, at: i64) -> Option<(i64, i64)> {
-        match self {
-            Self::Tumbling(length) => {
-                let begin = at.div_euclid(*length) * length;
-                Some((begin, begin + length))
-            }
-            Self::Calendar(period, zone) => Some(calendar(*period, zone, at)),
-            _ => None,
-        }
-    }
-}
-
-/// Where a day, week or month begins and ends.
-fn calendar(period: Period, zone: &jiff::tz::TimeZone, at: i64) -> (i64, i64) {
-    use jiff::{Timestamp, ToSpan as _};
-    let everything = (i64::MIN, i64::MAX);
-    let Ok(moment) = Timestamp::from_millisecond(at) else {
-        return everything;
-    };
-    let date = zone.to_datetime(moment).date();
-    let (first, length) = match period {
-        Period::Day => (Ok(date), 1.day()),
-        Period::Week => {
-            let passed = date.weekday().to_monday_zero_offset();
-            (date.checked_sub(i64::from(passed).days()), 1.week())
-        }
-        Period::Month => (Ok(date.first_of_month()), 1.month()),
-    };
-    // A midnight that a clock leaves out is the moment when it goes on.
-    let midnight = |date: jiff::civil::Date| {
-        let midnight = date.to_zoned(zone.clone()).ok()?;
-        Some(midnight.timestamp().as_millisecond())
-    };
-    let both = first.ok().and_then(|first| {
-        let after = first.checked_add(length).ok()?;
-        Some((midnight(first)?, midnight(after)?))
-    });
-    both.unwrap_or(everything)
-}
-
-/// Gives names to what a campaign counts.
-struct Identities {
-    prefix: String,
-    given: Vec<u64>,
-}
-
-impl Identities {
-    fn of(campaign: &Campaign) -> Self {
-        // Whatever begins all counts anew when it changes.
-        let all = match campaign.on_change {
-            OnChange::Keep => Json::Null,
-            OnChange::Reset => {
-                let schedule = &campaign.schedule;
-                json!([campaign.when, schedule, campaign.across, campaign.limits])
-            }
-        };
-        Self {
-            prefix: json!([campaign.id, all]).to_string(),
-            given: Vec::new(),
-        }
-    }
-
-    fn next(&mut self, what: &Json) -> u64 {
-        let text = format!("{}{what}", self.prefix);
-        // Conditions that are the same count apart.
-        let numbers = 0_u32..;
-        let mut identities = numbers.map(|number| schemas::hash::hash(number, text.as_bytes()));
-        let identity = identities.find(|identity| !self.given.contains(identity));
-        let identity = identity.unwrap_or_default();
-        self.given.push(identity);
-        identity
-    }
-}
-
-fn window_name(window: &Window) -> Json {
-    match window {
-        Window::Sliding(span) => json!(["within", span]),
-        Window::Tumbling(span) => json!(["tumbling", span]),
-        Window::Calendar(period, zone) => json!(["calendar", period, zone]),
-        Window::Session(span) => json!(["session", span]),
-        Window::Ever => json!("ever"),
-    }
-}
-
-fn span_name(span: &LimitSpan) -> Json {
-    match span {
-        LimitSpan::Every(span) => json!(["every", span]),
-        LimitSpan::Per(period, zone) => json!(["per", period, zone]),
-        LimitSpan::Ever => json!("ever"),
     }
 }
 

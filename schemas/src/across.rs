@@ -2,12 +2,18 @@
 //!
 //! Only the form is read and checked here; patterns, and what all of it means, are for the `rules` and `state` crates.
 
-use std::fmt;
+mod bounds;
+mod limits;
+mod window;
 
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Span};
+use self::window::Within;
+use crate::Span;
+
+pub use self::bounds::{Bounds, Exact};
+pub use self::limits::{CampaignLimits, Limit, LimitSpan, PerCustomer};
+pub use self::window::{Period, Window, Zone};
 
 /// One condition on what the customer did, this event included. All conditions of a campaign must hold.
 ///
@@ -78,55 +84,6 @@ impl TryFrom<serde_json::Map<String, serde_json::Value>> for Measured {
     }
 }
 
-/// What a number must be; all that is there must hold, and one must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bounds {
-    /// This or more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<Exact>,
-    /// This or less.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<Exact>,
-    /// More than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub more_than: Option<Exact>,
-    /// Less than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub less_than: Option<Exact>,
-    /// This.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub equals: Option<Exact>,
-    /// A multiple of this, and not zero: `5` for each fifth.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub multiple_of: Option<Exact>,
-}
-
-/// An exact decimal, read from a JSON number or its decimal text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exact(pub Decimal);
-
-impl Bounds {
-    /// Whether a number is as it must be.
-    pub fn hold(&self, value: Decimal) -> bool {
-        let is = |bound: Option<Exact>, holds: fn(&Decimal, &Decimal) -> bool| {
-            bound.is_none_or(|bound| holds(&value, &bound.0))
-        };
-        is(self.at_least, Decimal::ge)
-            && is(self.at_most, Decimal::le)
-            && is(self.more_than, Decimal::gt)
-            && is(self.less_than, Decimal::lt)
-            && is(self.equals, Decimal::eq)
-            && is(self.multiple_of, |value, of| {
-                !value.is_zero() && value.checked_rem(*of).is_some_and(|rest| rest.is_zero())
-            })
-    }
-
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// A step of a sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,76 +93,6 @@ pub struct Step {
     /// The longest time from the step before; the first step has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Span>,
-}
-
-/// A stretch of time, by the times of events.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Window {
-    /// The time up to the event: later than the event's time less this.
-    Sliding(Span),
-    /// Stretches of this length, one after the other since 1970-01-01T00:00:00Z, that of the event.
-    Tumbling(Span),
-    /// The event's day, week (from Monday) or month in a time zone.
-    Calendar(Period, Zone),
-    /// Back from the event for as long as no pause between two events is longer than this.
-    Session(Span),
-    /// All time.
-    Ever,
-}
-
-/// A stretch of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Period {
-    /// From midnight to midnight.
-    Day,
-    /// From Monday to Sunday.
-    Week,
-    /// From the first to the last.
-    Month,
-}
-
-/// A time zone of the IANA database, by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Zone(String);
-
-impl Zone {
-    /// The zone itself.
-    pub fn get(&self) -> jiff::tz::TimeZone {
-        jiff::tz::TimeZone::get(&self.0).unwrap_or(jiff::tz::TimeZone::UTC)
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for Zone {
-    fn default() -> Self {
-        Self("UTC".to_owned())
-    }
-}
-
-impl TryFrom<String> for Zone {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        match jiff::tz::TimeZone::get(&name) {
-            Ok(_) => Ok(Self(name)),
-            Err(_) => Err(format!(
-                "there is no time zone {:?}; write a name of the IANA database, as Europe/Madrid",
-                name.chars().take(64).collect::<String>()
-            )),
-        }
-    }
-}
-
-impl From<Zone> for String {
-    fn from(zone: Zone) -> Self {
-        zone.0
-    }
 }
 
 /// Most conditions of a campaign, and most steps of a sequence.
@@ -251,34 +138,6 @@ struct AcrossFields {
     session: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<serde_json::Value>,
-}
-
-/// `within`: a span of time, or `ever`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-enum Within {
-    Span(Span),
-    Ever,
-}
-
-impl TryFrom<String> for Within {
-    type Error = crate::SpanError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "ever" => Ok(Self::Ever),
-            span => Span::parse(span).map(Self::Span),
-        }
-    }
-}
-
-impl From<Within> for String {
-    fn from(within: Within) -> Self {
-        match within {
-            Within::Span(span) => span.to_string(),
-            Within::Ever => "ever".to_owned(),
-        }
-    }
 }
 
 impl TryFrom<AcrossFields> for Across {
@@ -451,158 +310,6 @@ impl From<Across> for AcrossFields {
     }
 }
 
-/// How often, and for how much, a campaign is won at most.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CampaignLimits {
-    /// By one customer; all of them hold.
-    #[serde(default, skip_serializing_if = "PerCustomer::is_empty")]
-    pub per_customer: PerCustomer,
-}
-
-impl CampaignLimits {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.per_customer.is_empty()
-    }
-}
-
-/// Limits of one customer: one, or a list of them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(try_from = "OneOrMany", into = "OneOrMany")]
-pub struct PerCustomer(pub Vec<Limit>);
-
-impl PerCustomer {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(serde_json::Value),
-    Many(Vec<Limit>),
-}
-
-impl TryFrom<OneOrMany> for PerCustomer {
-    type Error = String;
-
-    fn try_from(limits: OneOrMany) -> Result<Self, String> {
-        // An object is read here, for an untagged enum would hide what is wrong with it.
-        let limits = match limits {
-            OneOrMany::One(serde_json::Value::Array(limits)) => limits,
-            OneOrMany::One(limit) => vec![limit],
-            OneOrMany::Many(limits) => return Ok(Self(limits)),
-        };
-        if limits.is_empty() || limits.len() > MAX_CONDITIONS {
-            return Err(format!(
-                "per_customer is a limit, or a list of 1 to {MAX_CONDITIONS}"
-            ));
-        }
-        let read = limits
-            .into_iter()
-            .map(|limit| serde_json::from_value(limit).map_err(|error| error.to_string()));
-        read.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl From<PerCustomer> for OneOrMany {
-    fn from(limits: PerCustomer) -> Self {
-        Self::Many(limits.0)
-    }
-}
-
-/// A limit of one customer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "LimitFields", into = "LimitFields")]
-pub struct Limit {
-    /// So many matches.
-    pub times: Option<u32>,
-    /// So much of rewards' amounts; a match that would go beyond it is not made.
-    pub amount: Option<Amount>,
-    /// In any such stretch of time.
-    pub span: LimitSpan,
-}
-
-/// The stretch of time of a limit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum LimitSpan {
-    /// Any stretch of this length.
-    Every(Span),
-    /// Each day, week or month in a time zone.
-    Per(Period, Zone),
-    /// All time.
-    Ever,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitFields {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    times: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    amount: Option<Amount>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    every: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    per: Option<Period>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    time_zone: Option<Zone>,
-}
-
-impl TryFrom<LimitFields> for Limit {
-    type Error = String;
-
-    fn try_from(fields: LimitFields) -> Result<Self, String> {
-        let span = match (fields.every, fields.per) {
-            (Some(_), Some(_)) => {
-                return Err("a limit has every or per; write two limits in a list".to_owned());
-            }
-            (Some(every), None) => LimitSpan::Every(every),
-            (None, Some(per)) => LimitSpan::Per(per, fields.time_zone.clone().unwrap_or_default()),
-            (None, None) => LimitSpan::Ever,
-        };
-        if fields.time_zone.is_some() && fields.per.is_none() {
-            return Err("time_zone says where per is meant, and there is no per".to_owned());
-        }
-        // `every: 30d` alone is a cool-down.
-        let is_cool_down = matches!(span, LimitSpan::Every(_)) && fields.amount.is_none();
-        let times = fields.times.or(is_cool_down.then_some(1));
-        let most = u32::try_from(MAX_REMEMBERED).unwrap_or(u32::MAX);
-        if times.is_some_and(|times| times == 0 || times > most) {
-            return Err(format!("times is 1 to {MAX_REMEMBERED}"));
-        }
-        if times.is_none() && fields.amount.is_none() {
-            return Err("a limit says how many times, or what amount, a customer wins".to_owned());
-        }
-        Ok(Self {
-            times,
-            amount: fields.amount,
-            span,
-        })
-    }
-}
-
-impl From<Limit> for LimitFields {
-    fn from(limit: Limit) -> Self {
-        let mut fields = Self {
-            times: limit.times,
-            amount: limit.amount,
-            ..Self::default()
-        };
-        match limit.span {
-            LimitSpan::Every(span) => fields.every = Some(span),
-            LimitSpan::Per(period, zone) => {
-                fields.per = Some(period);
-                fields.time_zone = (zone != Zone::default()).then_some(zone);
-            }
-            LimitSpan::Ever => {}
-        }
-        fields
-    }
-}
-
 /// What becomes of what was counted when the campaign changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -621,36 +328,6 @@ impl OnChange {
     )]
     pub(crate) fn is_keep(&self) -> bool {
         *self == Self::Keep
-    }
-}
-
-impl fmt::Display for Exact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Exact {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match i64::try_from(self.0) {
-            Ok(whole) if self.0.scale() == 0 => serializer.serialize_i64(whole),
-            _ => serializer.collect_str(&self.0),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Exact {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let text = match &value {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Number(number) => number.to_string(),
-            _ => String::new(),
-        };
-        let read = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text));
-        read.map(Self).map_err(|_| {
-            serde::de::Error::custom(format!("{value} is no decimal; write 50 or \"49.90\""))
-        })
     }
 }
 
@@ -762,54 +439,5 @@ mod tests {
             let error = serde_json::from_value::<Across>(case.clone()).unwrap_err();
             assert!(error.to_string().contains(message), "{case}: {error}");
         }
-    }
-
-    #[test]
-    fn limits_are_one_or_a_list() {
-        let read = |json| serde_json::from_value::<CampaignLimits>(json);
-        let one = read(json!({"per_customer": {"times": 1, "every": "30d"}})).unwrap();
-        assert_eq!(one.per_customer.0.len(), 1);
-        let cool_down = read(json!({"per_customer": {"every": "30d"}})).unwrap();
-        assert_eq!(one, cool_down);
-        let many = json!({"per_customer": [{"times": 1, "per": "day"}, {"amount": "50.00", "per": "month", "time_zone": "Asia/Tokyo"}]});
-        let limits = read(many.clone()).unwrap();
-        assert_eq!(serde_json::to_value(&limits).unwrap(), many);
-        let cases = [
-            (json!({"per_customer": {"times": 0}}), "times is 1 to 4096"),
-            (
-                json!({"per_customer": {"per": "day"}}),
-                "how many times, or what amount",
-            ),
-            (
-                json!({"per_customer": {"times": 1, "per": "day", "every": "1d"}}),
-                "every or per",
-            ),
-            (
-                json!({"per_customer": {"times": 1, "time_zone": "UTC"}}),
-                "there is no per",
-            ),
-            (json!({"per_customer": {"tmes": 1}}), "unknown field `tmes`"),
-            (json!({"per_customer": []}), "1 to 16"),
-        ];
-        for (case, message) in cases {
-            let error = read(case.clone()).unwrap_err();
-            assert!(error.to_string().contains(message), "{case}: {error}");
-        }
-    }
-
-    #[test]
-    fn bounds_hold_as_they_say() {
-        let holds = |bounds, value: &str| {
-            let bounds: Bounds = serde_json::from_value(bounds).unwrap();
-            bounds.hold(value.parse().unwrap())
-        };
-        assert!(holds(json!({"at_least": 3, "less_than": "3.5"}), "3.0"));
-        assert!(!holds(json!({"at_least": 3, "less_than": "3.5"}), "3.5"));
-        assert!(!holds(json!({"more_than": 3}), "3"));
-        assert!(holds(json!({"at_most": "0.1"}), "0.10"));
-        assert!(holds(json!({"equals": 2}), "2.00"));
-        assert!(holds(json!({"multiple_of": 5}), "10"));
-        assert!(!holds(json!({"multiple_of": 5}), "0"));
-        assert!(!holds(json!({"multiple_of": 0}), "5"));
     }
 }

@@ -33,6 +33,9 @@ const UNITS: [(&str, i64); 5] = [
 const LONGEST: i64 = 3660 * 86_400_000;
 
 impl Span {
+    /// The longest.
+    pub const MAX: Self = Self(LONGEST);
+
     /// The span that a text names.
     ///
     /// # Errors

@@ -21,17 +21,6 @@ pub enum Verdict {
     UndefinedReward,
 }
 
-/// The same for a campaign that asks for nothing but the event.
-pub fn judge_alone(rule: &Rule, event: &Event<'_>) -> Verdict {
-    if !rule.campaign().schedule.is_open(event.occurred_at) {
-        Verdict::NotWon
-    } else if rule.has_reward(event) {
-        Verdict::Won
-    } else {
-        Verdict::UndefinedReward
-    }
-}
-
 /// The amount of the reward for an event; 0 if there is none.
 pub(crate) fn reward_amount(rule: &Rule, event: &Event<'_>) -> Decimal {
     let amount = rule.amount(event).ok().flatten();
@@ -62,22 +51,28 @@ pub(crate) fn judge(
     if !conditions.all(|condition| holds(condition, at, customer)) {
         return Verdict::NotWon;
     }
-    let Ok(reward) = rule.reward(event) else {
+    if !rule.has_reward(event) {
         return Verdict::UndefinedReward;
-    };
-    let amount = reward_amount(rule, event);
+    }
     if let Some(condition) = history.absent() {
-        let reward = match rule.constant_reward() {
-            Some(_) => "",
-            None => reward.get(),
-        };
-        wait(rule, condition, event, offset, (reward, amount), customer);
+        wait(rule, condition, event, offset, customer);
         return Verdict::NotWon;
     }
-    if grant(history, at, amount, customer) {
+    if grant(history, at, reward_amount(rule, event), customer) {
         Verdict::Won
     } else {
         Verdict::NotWon
+    }
+}
+
+/// Whether the event wins a campaign that asks for nothing but the event.
+pub fn judge_alone(rule: &Rule, event: &Event<'_>) -> Verdict {
+    if !rule.campaign().schedule.is_open(event.occurred_at) {
+        Verdict::NotWon
+    } else if rule.has_reward(event) {
+        Verdict::Won
+    } else {
+        Verdict::UndefinedReward
     }
 }
 
@@ -101,13 +96,8 @@ fn count(condition: &Condition, event: &Event<'_>, at: i64, is_met: bool, custom
         Question::Count(_) => add(customer, identity, stretch, at, Taken::Nothing),
         Question::Of(Aggregate::Distinct, field, _) => {
             field.values(event.root, &mut |value| {
-                let taken = Taken::Hash(hash(&value));
-                let retention = match stretch {
-                    Stretch::Ever => Retention::Ever,
-                    stretch => retention(stretch),
-                };
-                let events = customer.memory_mut(identity, at, retention, no_events);
-                remember(events, at, taken);
+                let events = customer.memory_mut(identity, at, retention(stretch), no_events);
+                remember(events, at, Taken::Hash(hash(&value)));
             });
         }
         Question::Of(_, field, _) => field.decimals(event.root, |value| {
@@ -128,10 +118,6 @@ fn count(condition: &Condition, event: &Event<'_>, at: i64, is_met: bool, custom
 
 /// Adds a value to the memory of that form of time.
 fn add(customer: &mut Customer, identity: u64, stretch: &Stretch, at: i64, taken: Taken) {
-    let value = match taken {
-        Taken::Number(value) => value,
-        Taken::Nothing | Taken::Hash(_) => Decimal::ZERO,
-    };
     let retention = retention(stretch);
     match stretch {
         Stretch::Sliding(_) | Stretch::Session(_) => {
@@ -142,13 +128,13 @@ fn add(customer: &mut Customer, identity: u64, stretch: &Stretch, at: i64, taken
             let none = || Memory::Stretches(Vec::new());
             let memory = customer.memory_mut(identity, at, retention, none);
             if let (Memory::Stretches(stretches), Some((begin, _))) = (memory, stretch.around(at)) {
-                memory::add(stretches, begin, at, value);
+                memory::add(stretches, begin, at, taken.number());
             }
         }
         Stretch::Ever => {
             let none = || Memory::Total(Sum::default());
             if let Memory::Total(sum) = customer.memory_mut(identity, at, retention, none) {
-                sum.add(at, value);
+                sum.add(at, taken.number());
             }
         }
     }
@@ -269,17 +255,7 @@ pub(crate) fn taken_together(memory: Option<&Memory>, stretch: &Stretch, at: i64
             let found = stretches.iter().find(|(it, _)| Some(*it) == begin);
             found.map_or_else(Sum::default, |(_, sum)| *sum)
         }
-        Some(Memory::Events(events)) => {
-            let mut sum = Sum::default();
-            for event in events_of(events, stretch, at) {
-                let value = match event.taken {
-                    Taken::Number(value) => value,
-                    Taken::Nothing | Taken::Hash(_) => Decimal::ZERO,
-                };
-                sum.add(event.at, value);
-            }
-            sum
-        }
+        Some(Memory::Events(events)) => events_of(events, stretch, at).iter().collect(),
     }
 }
 
@@ -315,9 +291,13 @@ fn wait(
     condition: &Condition,
     event: &Event<'_>,
     offset: i64,
-    (reward, amount): (&str, Decimal),
     customer: &mut Customer,
 ) {
+    // What is the same for all matches is asked of the campaign when the time is over.
+    let reward = match rule.constant_reward() {
+        Some(_) => None,
+        None => rule.reward(event).ok(),
+    };
     let at = event.occurred_at.as_millisecond();
     let Stretch::Sliding(length) = condition.stretch() else {
         return;
@@ -333,8 +313,8 @@ fn wait(
         campaign_id: rule.campaign().id.as_str().into(),
         event_id: event.event_id.into(),
         event_type: event.event_type.into(),
-        reward: reward.into(),
-        amount,
+        reward: reward.map_or_else(Box::default, |reward| reward.get().into()),
+        amount: reward_amount(rule, event),
     });
 }
 
@@ -359,14 +339,16 @@ pub(crate) fn leaves_room(
 ) -> bool {
     let limit = allowance.limit();
     let memory = customer.memory(allowance.identity());
-    let fits = |count: u64, sum: Decimal| {
-        limit.times.is_none_or(|times| count < u64::from(times))
-            && (limit.amount).is_none_or(|most| sum.saturating_add(amount) <= most.decimal())
+    let fits = |before: Sum| {
+        let all = before.sum.saturating_add(amount);
+        limit
+            .times
+            .is_none_or(|times| before.count < u64::from(times))
+            && limit.amount.is_none_or(|most| all <= most.decimal())
     };
     let (Some(Memory::Events(events)), Stretch::Sliding(length)) = (memory, allowance.stretch())
     else {
-        let sum = taken_together(memory, allowance.stretch(), at);
-        return fits(sum.count, sum.sum);
+        return fits(taken_together(memory, allowance.stretch(), at));
     };
     // Every stretch of that length that has the event in it must have room: those that end with the event, and with each
     // one after it.
@@ -376,14 +358,7 @@ pub(crate) fn leaves_room(
     ends.chain([at]).all(|end| {
         let begin = end.saturating_sub(*length);
         let inside = near.iter().filter(|it| begin < it.at && it.at <= end);
-        let (mut count, mut sum) = (0, Decimal::ZERO);
-        for event in inside {
-            count += 1;
-            if let Taken::Number(value) = event.taken {
-                sum = sum.saturating_add(value);
-            }
-        }
-        fits(count, sum)
+        fits(inside.copied().collect())
     })
 }
 

@@ -1,6 +1,6 @@
 //! An event's whole way: read, held against the rules, the clock and what is remembered of its customer.
 
-use rules::decide::{Decider, Record};
+use rules::decide::{Decider, Input};
 use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::avro::SchemaId;
@@ -26,10 +26,8 @@ pub struct EventTimes {
 pub struct Arrival {
     /// Offset of its record; greater than that of the one before in the partition.
     pub offset: i64,
-    /// The time of its record, in milliseconds since 1970; of a record without a time, now.
-    pub record: i64,
-    /// The clock, in milliseconds since 1970. A record's time that is ahead of it counts as it.
-    pub now: i64,
+    /// The time of its record, in milliseconds since 1970, but not beyond the clock; of a record without a time, now.
+    pub time: i64,
 }
 
 /// What became of an event.
@@ -75,13 +73,6 @@ pub struct Engine {
     undefined_rewards: u64,
 }
 
-/// An event as it came.
-#[derive(Debug, Clone, Copy)]
-enum Input<'a> {
-    Record(Record<'a>),
-    Value(&'a [u8]),
-}
-
 /// Whether what counts by that identity is part of a campaign that is there.
 pub type IsKnown<'a> = &'a dyn Fn(u64) -> bool;
 
@@ -111,41 +102,15 @@ impl Engine {
         self.decider.has_answer(schema)
     }
 
-    /// Decides the event of a record: fills `winners` with the campaigns it wins, in the order of their ids, and remembers
+    /// Decides an event: fills `winners` with the campaigns it wins, in the order of their ids, and remembers
     /// in `partition` what counts.
     ///
     /// # Errors
     /// [`Undecided`]; `winners` is then empty. An event that can never be processed counts as taken in; one that waits for its
     /// schema leaves no trace.
-    pub fn decide<'r>(
+    pub fn decide<'i, 'r>(
         &mut self,
-        record: Record<'_>,
-        arrival: Arrival,
-        rules: &'r RuleSet,
-        partition: &mut Partition,
-        winners: &mut Vec<&'r Rule>,
-    ) -> Result<Decided<'_>, Undecided> {
-        self.decide_input(Input::Record(record), arrival, rules, partition, winners)
-    }
-
-    /// The same for an event that is no record and has no key, such as a line of a file.
-    ///
-    /// # Errors
-    /// As [`Engine::decide`].
-    pub fn decide_value<'r>(
-        &mut self,
-        value: &[u8],
-        arrival: Arrival,
-        rules: &'r RuleSet,
-        partition: &mut Partition,
-        winners: &mut Vec<&'r Rule>,
-    ) -> Result<Decided<'_>, Undecided> {
-        self.decide_input(Input::Value(value), arrival, rules, partition, winners)
-    }
-
-    fn decide_input<'r>(
-        &mut self,
-        input: Input<'_>,
+        input: impl Into<Input<'i>>,
         arrival: Arrival,
         rules: &'r RuleSet,
         partition: &mut Partition,
@@ -155,22 +120,18 @@ impl Engine {
         if arrival.offset <= partition.offset() {
             return Ok(Decided::TakenBefore);
         }
-        let time = arrival.record.min(arrival.now);
-        let decided = match input {
-            Input::Record(record) => self.decider.decide(record, rules, winners),
-            Input::Value(value) => self.decider.decide_value(value, rules, winners),
-        };
-        let event = match decided {
+        let Arrival { offset, time } = arrival;
+        let event = match self.decider.decide(input, rules, winners) {
             Err(Unread::Waiting(schema)) => {
                 return Err(Undecided::Unread(Unread::Waiting(schema)));
             }
             Err(never) => {
-                partition.advance(time, arrival.offset);
+                partition.advance(time, offset);
                 return Err(Undecided::Unread(never));
             }
             Ok(event) => event,
         };
-        partition.advance(time, arrival.offset);
+        partition.advance(time, offset);
         let oldest = (partition.clock()).saturating_sub(self.times.dedup_window.as_millis());
         let latest = time.saturating_add(self.times.max_ahead.as_millis());
         let at = event.occurred_at.as_millisecond();
@@ -203,7 +164,7 @@ impl Engine {
         customer.see(at, hash);
         let undefined = &mut self.undefined_rewards;
         winners.retain(|rule| {
-            let verdict = judge(rule, &event, arrival.offset, customer);
+            let verdict = judge(rule, &event, offset, customer);
             *undefined += u64::from(verdict == Verdict::UndefinedReward);
             verdict == Verdict::Won
         });

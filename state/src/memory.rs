@@ -51,6 +51,26 @@ pub struct Sum {
     pub last: i64,
 }
 
+impl Taken {
+    /// The number; 0 if it is none.
+    pub(crate) fn number(self) -> Decimal {
+        match self {
+            Self::Number(value) => value,
+            Self::Nothing | Self::Hash(_) => Decimal::ZERO,
+        }
+    }
+}
+
+impl<'m> FromIterator<&'m Remembered> for Sum {
+    fn from_iter<I: IntoIterator<Item = &'m Remembered>>(events: I) -> Self {
+        let mut sum = Self::default();
+        for event in events {
+            sum.add(event.at, event.taken.number());
+        }
+        sum
+    }
+}
+
 impl Sum {
     /// Adds a value.
     pub fn add(&mut self, at: i64, value: Decimal) {

@@ -7,6 +7,7 @@
 //!
 //! Nothing is shared between workers but the rule set, which is immutable, and counters.
 
+mod clock;
 mod customers;
 mod emit;
 mod metrics;
@@ -17,7 +18,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -34,6 +34,7 @@ use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 use state::{Arrival, Decided, Engine, EventTimes, StateError, Undecided};
 
+use self::clock::Clock;
 use self::customers::Customers;
 use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
@@ -110,6 +111,7 @@ pub(crate) struct Worker {
     settings: WorkerSettings,
     surroundings: Surroundings,
     engine: Engine,
+    clock: Clock,
     emitter: Emitter,
     /// How dead letters carry their values in the next batch.
     values: Values,
@@ -146,6 +148,7 @@ impl Worker {
         };
         Self {
             engine: Engine::new(reader, settings.limits, settings.times),
+            clock: Clock::default(),
             emitter: Emitter::new(outputs, settings.encoding),
             values: Values::Whole,
             aborts: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
@@ -341,11 +344,9 @@ impl Worker {
                 None
             },
         };
-        let now = Timestamp::now().as_millisecond();
         let arrival = Arrival {
             offset: message.offset(),
-            record: message.timestamp().to_millis().unwrap_or(now),
-            now,
+            time: self.clock.bound(message.timestamp().to_millis()),
         };
         let mut winners = Vec::new();
         let partition = customers.of(message.partition());

@@ -106,7 +106,7 @@ fn measure(rules: &RuleSet, events: &[String]) -> (f64, f64) {
             let before = count;
             while started.elapsed() < ROUND {
                 for event in events {
-                    let event = decider.decide_value(event.as_bytes(), rules, &mut winners);
+                    let event = decider.decide(event.as_bytes(), rules, &mut winners);
                     black_box(event.expect("the event is whole"));
                     matches += winners.len();
                     count += 1;

@@ -46,7 +46,7 @@ impl Set {
         let mut decider = self.decider.borrow_mut();
         let mut winners = Vec::new();
         let text = event.to_string();
-        (decider.decide_value(text.as_bytes(), &self.rules, &mut winners)).unwrap();
+        (decider.decide(text.as_bytes(), &self.rules, &mut winners)).unwrap();
         let found: Vec<_> = winners
             .iter()
             .map(|rule| rule.campaign().id.as_str())

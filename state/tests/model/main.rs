@@ -57,8 +57,7 @@ impl Machine {
         };
         let arrival = Arrival {
             offset: i64::try_from(offset).unwrap(),
-            record: event.record,
-            now: event.record,
+            time: event.record,
         };
         let mut winners = Vec::new();
         let decided = (self.engine).decide(

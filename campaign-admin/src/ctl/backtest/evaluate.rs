@@ -92,7 +92,7 @@ pub(super) fn all(
         }
         drop(send_found);
         let mut totals = Totals::default();
-        let mut order = Order::new(rules);
+        let mut order = Order::new(rules, wants_matches);
         let mut written = Vec::new();
         let (mut next, mut done) = (0, 0);
         let mut early = BTreeMap::new();
@@ -102,8 +102,7 @@ pub(super) fn all(
                 next += 1;
                 done += found.bytes;
                 written.clear();
-                let out = wants_matches.then_some(&mut written);
-                totals.add(order.take(found, out)?);
+                totals.add(order.take(found, &mut written)?);
                 if let Some(matches) = &mut matches {
                     (matches.write_all(&written)).context("the matches cannot be written")?;
                 }
@@ -174,7 +173,7 @@ fn work(
                 continue;
             }
             found.totals.events += 1;
-            match decider.decide_value(line, rules, &mut winners) {
+            match decider.decide(line, rules, &mut winners) {
                 Ok(event) if in_order => found.sight(&event, &winners, range),
                 Ok(event) => found.decide(&event, &winners, wants_matches),
                 Err(Unread::Never(reason)) => {

@@ -16,6 +16,7 @@ pub(super) struct Order<'r> {
     rules: &'r RuleSet,
     /// Whether campaigns wait for what may follow, so that each event may bring something due.
     waits: bool,
+    wants_matches: bool,
     /// Of customers and events that won something.
     seen: HashSet<u64>,
     engine: Engine,
@@ -24,17 +25,17 @@ pub(super) struct Order<'r> {
 }
 
 impl<'r> Order<'r> {
-    pub(super) fn new(rules: &'r RuleSet) -> Self {
+    pub(super) fn new(rules: &'r RuleSet, wants_matches: bool) -> Self {
         // A file is the whole history: nothing in it is too late.
-        let longest = Span::parse("3660d").expect("a span");
         let times = EventTimes {
-            dedup_window: longest,
-            max_ahead: longest,
+            dedup_window: Span::MAX,
+            max_ahead: Span::MAX,
         };
         let mut histories = rules.rules().filter_map(|rule| rule.history());
         Self {
             rules,
             waits: histories.any(|history| history.absent().is_some()),
+            wants_matches,
             seen: HashSet::new(),
             engine: Engine::new(Reader::json(), Limits::default(), times),
             partition: Partition::default(),
@@ -43,15 +44,8 @@ impl<'r> Order<'r> {
     }
 
     /// Takes in what was found in the next block; matches are added to `out`, if they are wanted.
-    pub(super) fn take(
-        &mut self,
-        found: Found,
-        out: Option<&mut Vec<u8>>,
-    ) -> Result<Totals, StateError> {
+    pub(super) fn take(&mut self, found: Found, out: &mut Vec<u8>) -> Result<Totals, StateError> {
         let mut totals = found.totals;
-        let mut sink = Vec::new();
-        let wants = out.is_some();
-        let out = out.unwrap_or(&mut sink);
         let mut winners = Vec::new();
         let mut begin = 0;
         for sight in found.sights {
@@ -68,15 +62,15 @@ impl<'r> Order<'r> {
                 Sight::Passed { at } => {
                     self.offset += 1;
                     self.partition.advance(at, self.offset);
-                    self.due(&mut totals, out, wants)?;
+                    self.due(&mut totals, out)?;
                 }
                 Sight::Concerned { at, line } => {
                     // What was due before the event comes first.
                     self.partition.advance(at.saturating_sub(1), self.offset);
-                    self.due(&mut totals, out, wants)?;
+                    self.due(&mut totals, out)?;
                     self.offset += 1;
                     let line = &found.lines[line];
-                    self.decide(line, at, &mut winners, &mut totals, out, wants)?;
+                    self.decide(line, at, &mut winners, &mut totals, out)?;
                 }
             }
         }
@@ -92,18 +86,16 @@ impl<'r> Order<'r> {
         winners: &mut Vec<&'r Rule>,
         totals: &mut Totals,
         out: &mut Vec<u8>,
-        wants: bool,
     ) -> Result<(), StateError> {
         let arrival = Arrival {
             offset: self.offset,
-            record: at,
-            now: at,
+            time: at,
         };
         let partition = &mut self.partition;
-        match (self.engine).decide_value(line, arrival, self.rules, partition, winners) {
+        match (self.engine).decide(line, arrival, self.rules, partition, winners) {
             Ok(Decided::New(event)) => {
                 totals.matches += winners.len() as u64;
-                for rule in winners.iter().filter(|_| wants) {
+                for rule in winners.iter().filter(|_| self.wants_matches) {
                     write_match(event.event_id, rule.campaign().id.as_str(), out);
                 }
             }
@@ -124,17 +116,12 @@ impl<'r> Order<'r> {
     }
 
     /// Writes the matches of events whose time to wait is over.
-    fn due(
-        &mut self,
-        totals: &mut Totals,
-        out: &mut Vec<u8>,
-        wants: bool,
-    ) -> Result<(), StateError> {
+    fn due(&mut self, totals: &mut Totals, out: &mut Vec<u8>) -> Result<(), StateError> {
         let now = self.partition.clock();
         while self.partition.first_due().is_some_and(|due| due <= now) {
             let due = self.engine.next_due(now, self.rules, &mut self.partition)?;
             totals.matches += due.len() as u64;
-            for won in due.iter().filter(|_| wants) {
+            for won in due.iter().filter(|_| self.wants_matches) {
                 write_match(&won.event.event_id, won.rule.campaign().id.as_str(), out);
             }
             self.settle();

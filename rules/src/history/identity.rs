@@ -1,0 +1,58 @@
+//! The names of what campaigns count. They stand in changelogs: what they are made of must never change.
+
+use schemas::Campaign;
+use schemas::across::{LimitSpan, OnChange, Window};
+use serde_json::{Value as Json, json};
+
+/// Gives names to what a campaign counts.
+pub(super) struct Identities {
+    prefix: String,
+    given: Vec<u64>,
+}
+
+impl Identities {
+    pub(super) fn of(campaign: &Campaign) -> Self {
+        // Whatever begins all counts anew when it changes.
+        let all = match campaign.on_change {
+            OnChange::Keep => Json::Null,
+            OnChange::Reset => {
+                let schedule = &campaign.schedule;
+                json!([campaign.when, schedule, campaign.across, campaign.limits])
+            }
+        };
+        Self {
+            prefix: json!([campaign.id, all]).to_string(),
+            given: Vec::new(),
+        }
+    }
+
+    /// The next name, for what is described by that document.
+    pub(super) fn next(&mut self, what: &Json) -> u64 {
+        let text = format!("{}{what}", self.prefix);
+        // Conditions that are the same count apart.
+        let numbers = 0_u32..;
+        let mut identities = numbers.map(|number| schemas::hash::hash(number, text.as_bytes()));
+        let identity = identities.find(|identity| !self.given.contains(identity));
+        let identity = identity.unwrap_or_default();
+        self.given.push(identity);
+        identity
+    }
+}
+
+pub(super) fn window_name(window: &Window) -> Json {
+    match window {
+        Window::Sliding(span) => json!(["within", span]),
+        Window::Tumbling(span) => json!(["tumbling", span]),
+        Window::Calendar(period, zone) => json!(["calendar", period, zone]),
+        Window::Session(span) => json!(["session", span]),
+        Window::Ever => json!("ever"),
+    }
+}
+
+pub(super) fn span_name(span: &LimitSpan) -> Json {
+    match span {
+        LimitSpan::Every(span) => json!(["every", span]),
+        LimitSpan::Per(period, zone) => json!(["per", period, zone]),
+        LimitSpan::Ever => json!("ever"),
+    }
+}
