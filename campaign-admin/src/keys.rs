@@ -23,8 +23,8 @@ pub struct CreateKey {
     #[arg(long, value_parser = name)]
     name: String,
 
-    /// What it allows: events:write, campaigns:read, campaigns:write, matches:read or
-    /// dead-letters:redrive; may be repeated
+    /// What it allows: events:write, campaigns:read, campaigns:write, matches:read, customers:read,
+    /// customers:erase or dead-letters:redrive; may be repeated
     #[arg(long = "scope", required = true, value_delimiter = ',')]
     scopes: Vec<Scope>,
 

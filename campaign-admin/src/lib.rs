@@ -1,13 +1,14 @@
 //! The campaigns' API.
 //!
 //! Reads in the order of the data: [`follow`] brings the two topics into the [`catalog`], the [`api`] answers
-//! from it, from the [`archive`] of past documents and from the [`database`] of matches, and [`changes`] are
+//! from it, from the [`archive`] of past documents and from the [`database`] of matches and the changelog of [`customers`], and [`changes`] are
 //! written to the topics. [`Admin`] starts it all within a process.
 
 pub mod catalog;
 mod follow;
 
 mod archive;
+mod customers;
 mod database;
 pub mod difference;
 

@@ -20,6 +20,7 @@ use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
 use crate::catalog::{Catalog, Topic};
 use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
+use crate::customers::Customers;
 use crate::database::Database;
 use crate::follow::{Applier, CatchUp, Follower};
 use crate::metrics::AdminMetrics;
@@ -122,6 +123,7 @@ impl Admin {
                 Archive::new(parts.source(Topic::Changes), move || documents.reader())
             },
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
+            customers: parts.customers(),
             catalog: parts.catalog,
             changes,
         };
@@ -165,6 +167,20 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             documents: self.documents.reader(),
         }
+    }
+
+    fn customers(&self) -> Customers {
+        let Settings {
+            kafka, topics, api, ..
+        } = self.settings;
+        let changelog = TopicSource::new(kafka, &topics.customer_state_topic);
+        Customers::new(
+            changelog,
+            // Less than the request has, so that the answer says why it takes too long.
+            api.http_request_timeout.mul_f32(0.9),
+            &topics.events_topic,
+            kafka.producer(),
+        )
     }
 
     /// Whoever writes to the same topic must fence, and be fenced by, all others that do. So the id is the

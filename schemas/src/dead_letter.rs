@@ -17,6 +17,20 @@ pub enum DeadLetterReason {
     /// A record without a value. `events` is not compacted, so a tombstone deletes nothing there.
     #[error("the record has no value; events are never deleted by a null value")]
     NoValue,
+    /// A control record of a later release.
+    #[error(
+        "the record asks for {found:?}, which this release does not know; upgrade it and send the record again"
+    )]
+    UnknownControl {
+        /// The word, its first 64 characters.
+        found: String,
+    },
+    /// A control record that does not say whom it is about, or where it was asked for.
+    #[error("the {what} of a record that asks for something cannot be read")]
+    InvalidControl {
+        /// Which part of it.
+        what: &'static str,
+    },
     /// The value is no document.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -70,6 +84,8 @@ impl DeadLetterReason {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoValue => "no_value",
+            Self::UnknownControl { .. } => "unknown_control",
+            Self::InvalidControl { .. } => "invalid_control",
             Self::Document(error) => match error {
                 DocumentError::Empty => "empty",
                 DocumentError::TooLarge { .. } => "too_large",

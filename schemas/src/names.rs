@@ -29,6 +29,11 @@ pub mod header {
     /// of 4 bytes, or the byte 1 and a GUID of 16 (Confluent's `SchemaId`); no text.
     pub const VALUE_SCHEMA_ID: &str = "__value_schema_id";
 
+    /// On records of `events` and `matches` without a value: what they ask for ([`crate::Control`]).
+    pub const CONTROL: &str = "__campaign.control";
+    /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
+    pub const CONTROL_SOURCE: &str = "__campaign.control.source";
+
     /// On records of `campaigns` and `campaign-changes`: the change that wrote both, 32 hexadecimal digits.
     pub const CHANGE_ID: &str = "change-id";
 

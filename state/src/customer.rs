@@ -207,11 +207,68 @@ impl Customer {
         });
     }
 
-    /// Forgets what is kept for as long as its campaign is there, if it is there no more and no event of late has
-    /// touched it.
-    pub(crate) fn forget_unknown(&mut self, oldest: i64, is_known: &dyn Fn(u64) -> bool) {
+    /// Forgets what is kept for as long as its campaign is there, if that is there no more or over, and no event of late has
+    /// touched it. What still waits for its time may ask for all of it.
+    pub(crate) fn forget_unknown(&mut self, oldest: i64, is_known: &dyn Fn(u64, i64) -> bool) {
+        if !self.waiting.is_empty() {
+            return;
+        }
         self.memories.retain(|(identity, kept)| {
-            kept.retention != Retention::Ever || kept.touched >= oldest || is_known(*identity)
+            kept.retention != Retention::Ever
+                || kept.touched >= oldest
+                || is_known(*identity, oldest)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Sum;
+
+    /// A customer of whom something is kept for as long as its campaign is there.
+    fn remembered(waiting: Vec<Waiting>) -> Customer {
+        let kept = Kept {
+            memory: Memory::Total(Sum::default()),
+            touched: 5,
+            retention: Retention::Ever,
+        };
+        Customer {
+            memories: vec![(7, kept)],
+            waiting,
+            ..Customer::default()
+        }
+    }
+
+    fn waiting() -> Waiting {
+        Waiting {
+            due: 100,
+            condition: 8,
+            occurred_at: Timestamp::UNIX_EPOCH,
+            offset: 0,
+            campaign_id: "ten".into(),
+            event_id: "e".into(),
+            event_type: "t".into(),
+            reward: Box::default(),
+            amount: Decimal::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_ever_goes_when_its_campaign_is_over_and_nothing_can_ask_for_it() {
+        let cases = [
+            (6, false, Vec::new(), true, "of a campaign that is over"),
+            (6, true, Vec::new(), false, "of one that goes on"),
+            (5, false, Vec::new(), false, "touched of late"),
+            (6, false, vec![waiting()], false, "while something waits"),
+        ];
+        for (oldest, is_known, waiting, goes, what) in cases {
+            let mut customer = remembered(waiting);
+            customer.forget_unknown(oldest, &|identity, at| {
+                assert_eq!((identity, at), (7, oldest));
+                is_known
+            });
+            assert_eq!(customer.memories.is_empty(), goes, "{what}");
+        }
     }
 }

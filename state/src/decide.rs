@@ -214,7 +214,11 @@ fn follows(before: &[i64], at: i64, gap: i64) -> bool {
 }
 
 /// The events of a stretch of time that ends at `at`, or has it in it.
-fn events_of<'m>(events: &'m [Remembered], stretch: &Stretch, at: i64) -> &'m [Remembered] {
+pub(crate) fn events_of<'m>(
+    events: &'m [Remembered],
+    stretch: &Stretch,
+    at: i64,
+) -> &'m [Remembered] {
     let until = events.partition_point(|event| event.at <= at);
     match stretch {
         Stretch::Sliding(length) => {

@@ -4,7 +4,7 @@ use rules::decide::{Decider, Input};
 use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::avro::SchemaId;
-use schemas::{CampaignId, DeadLetterReason, Event, Limits, Reader, Span, Unread};
+use schemas::{CampaignId, Control, DeadLetterReason, Event, Limits, Reader, Span, Unread};
 use serde_json::value::RawValue;
 
 use crate::codec::StateError;
@@ -37,6 +37,8 @@ pub enum Decided<'e> {
     New(Event<'e>),
     /// An event of its id was seen within the dedup window: it counts for nothing.
     Duplicate(Event<'e>),
+    /// It was no event: this customer is forgotten.
+    Erased(&'e str),
     /// The record was taken in before; only a fault of the log brings it again.
     TakenBefore,
 }
@@ -73,8 +75,9 @@ pub struct Engine {
     undefined_rewards: u64,
 }
 
-/// Whether what counts by that identity is part of a campaign that is there.
-pub type IsKnown<'a> = &'a dyn Fn(u64) -> bool;
+/// Whether what counts by that identity is part of a campaign that is there, and can still take an event of that time, in
+/// milliseconds since 1970, or of a later one.
+pub type IsKnown<'a> = &'a dyn Fn(u64, i64) -> bool;
 
 impl Engine {
     /// An engine for events that this reader reads, within those limits.
@@ -171,6 +174,30 @@ impl Engine {
         Ok(Decided::New(event))
     }
 
+    /// Does what a control record asks for: a record of `events` without a value, by the word of its header and its key.
+    ///
+    /// # Errors
+    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    pub fn control<'k>(
+        &self,
+        word: &[u8],
+        key: Option<&'k [u8]>,
+        arrival: Arrival,
+        partition: &mut Partition,
+    ) -> Result<Decided<'k>, Undecided> {
+        if arrival.offset <= partition.offset() {
+            return Ok(Decided::TakenBefore);
+        }
+        partition.advance(arrival.time, arrival.offset);
+        let read = Control::read(word, key);
+        match read.map_err(|why| Undecided::Unread(Unread::Never(why)))? {
+            (Control::Erase, customer) => {
+                partition.forget(customer)?;
+                Ok(Decided::Erased(customer))
+            }
+        }
+    }
+
     /// Takes out an event whose time to wait is over at `now`, milliseconds since 1970, and says what it wins. Call it until
     /// there is none.
     ///
@@ -235,7 +262,7 @@ impl Engine {
 
 /// What an event that waited wins, and the amount of it: what was worked out of the event, or what all matches of the
 /// campaign have. None if the campaign has become one that asks the event, which nobody has any more.
-fn reward_of(rule: &Rule, event: &Waiting) -> Option<(Box<RawValue>, Decimal)> {
+pub(crate) fn reward_of(rule: &Rule, event: &Waiting) -> Option<(Box<RawValue>, Decimal)> {
     if !event.reward.is_empty() {
         let reward = RawValue::from_string(event.reward.to_string()).ok()?;
         return Some((reward, event.amount));

@@ -10,15 +10,17 @@
 mod codec;
 mod decide;
 
+pub mod account;
 pub mod customer;
 pub mod engine;
 pub mod memory;
 pub mod partition;
 pub mod trial;
 
+pub use account::Account;
 pub use codec::StateError;
 pub use customer::Customer;
 pub use decide::{Verdict, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, DueMatch, Engine, EventTimes, Undecided};
 pub use partition::{Change, Partition};
-pub use trial::Trial;
+pub use trial::{Over, Trial};

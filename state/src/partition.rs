@@ -177,7 +177,7 @@ impl Partition {
         &mut self,
         customers: usize,
         oldest: i64,
-        is_known: &dyn Fn(u64) -> bool,
+        is_known: &dyn Fn(u64, i64) -> bool,
     ) -> Result<(), StateError> {
         for _ in 0..customers.min(self.customers.len()) {
             if self.swept >= self.customers.len() {

@@ -1,25 +1,56 @@
 //! One campaign on its own, tried on events: why each wins, or why not, with what the events before it have left behind.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rules::explain::HistoryFinding;
 use rules::history::{Condition, Question, Stretch};
 use rules::{Explanation, Rule};
 use rust_decimal::Decimal;
 use schemas::Event;
 use schemas::across::{Across, Aggregate, Limit};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::customer::Customer;
+use crate::customer::{Customer, NEVER, Waiting};
 use crate::decide::{
-    distinct, event_hash, holds, judge, leaves_room, moment, reward_amount, taken_together,
+    distinct, event_hash, grant, holds, judge, leaves_room, moment, reward_amount, taken_together,
 };
+use crate::engine::reward_of;
 
 /// A campaign, and the customers that the events so far have made.
 #[derive(Debug)]
 pub struct Trial<'r> {
     rule: &'r Rule,
-    customers: HashMap<Box<str>, Customer>,
+    customers: BTreeMap<Box<str>, Customer>,
     events: i64,
+    /// The time that has passed, in milliseconds since 1970: that of the latest event, or later.
+    now: i64,
+    /// When the first of what is waited for is due, or earlier.
+    first_due: i64,
+    over: Vec<Over>,
+}
+
+/// An event whose time to wait is over, and nothing came between.
+#[derive(Debug, Clone, Serialize)]
+pub struct Over {
+    /// The event.
+    pub event_id: String,
+    /// Whose it is.
+    pub customer_id: String,
+    /// When its time was over.
+    pub due: Timestamp,
+    /// What it wins then.
+    pub reward: Option<Box<RawValue>>,
+    /// Why it wins nothing all the same.
+    pub why: Option<&'static str>,
+}
+
+impl Over {
+    /// Whether it wins.
+    pub fn wins(&self) -> bool {
+        self.why.is_none()
+    }
 }
 
 impl<'r> Trial<'r> {
@@ -27,13 +58,79 @@ impl<'r> Trial<'r> {
     pub fn new(rule: &'r Rule) -> Self {
         Self {
             rule,
-            customers: HashMap::new(),
+            customers: BTreeMap::new(),
             events: 0,
+            now: i64::MIN,
+            first_due: NEVER,
+            over: Vec::new(),
         }
     }
 
-    /// Takes the next event in, and says how it fares. Events may be of any time.
+    /// The time that has passed, in milliseconds since 1970: that of the latest event, or later; none before the first.
+    pub fn now(&self) -> Option<i64> {
+        (self.now > i64::MIN).then_some(self.now)
+    }
+
+    /// Lets time pass without an event, until then.
+    pub fn pass(&mut self, until: i64) {
+        self.now = self.now.max(until);
+        if until < self.first_due {
+            return;
+        }
+        let mut due = Vec::new();
+        self.first_due = NEVER;
+        for (id, customer) in &mut self.customers {
+            let (over, waiting) = std::mem::take(&mut customer.waiting)
+                .into_iter()
+                .partition(|it: &Waiting| it.due <= until);
+            customer.waiting = waiting;
+            self.first_due = self.first_due.min(customer.due());
+            due.extend(over.into_iter().map(|it| (id.clone(), it)));
+        }
+        due.sort_by(|(_, a), (_, b)| (a.due, &a.event_id).cmp(&(b.due, &b.event_id)));
+        for (id, event) in due {
+            let reward = reward_of(self.rule, &event);
+            let amount = reward.as_ref().map(|(_, amount)| *amount);
+            let customer = self.customers.get_mut(&id);
+            let is_granted = |amount| {
+                let history = self.rule.history().zip(customer);
+                history
+                    .is_none_or(|(history, customer)| grant(history, event.due, amount, customer))
+            };
+            let why = match amount.map(is_granted) {
+                None => Some("its reward has no value"),
+                Some(false) => Some("a limit is used up"),
+                Some(true) => None,
+            };
+            self.over.push(Over {
+                event_id: event.event_id.into(),
+                customer_id: id.into(),
+                due: moment(event.due),
+                reward: reward.map(|(reward, _)| reward).filter(|_| why.is_none()),
+                why,
+            });
+        }
+    }
+
+    /// Events whose time to wait is over since this was last asked, in the order of those times.
+    pub fn take_over(&mut self) -> Vec<Over> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// The events that still wait, in the order in which their time is over: their ids, and when that is.
+    pub fn waiting(&self) -> Vec<(&str, Timestamp)> {
+        let customers = self.customers.values();
+        let mut waiting: Vec<&Waiting> = customers.flat_map(|it| &it.waiting).collect();
+        waiting.sort_by(|a, b| (a.due, &a.event_id).cmp(&(b.due, &b.event_id)));
+        let waiting = waiting.into_iter();
+        waiting.map(|it| (&*it.event_id, moment(it.due))).collect()
+    }
+
+    /// Takes the next event in, and says how it fares. Events may be of any time; what was due before it comes first.
     pub fn take(&mut self, event: &Event<'_>) -> Explanation {
+        let at = event.occurred_at.as_millisecond();
+        self.pass(at.saturating_sub(1));
+        self.now = self.now.max(at);
         let explanation = Explanation::of(self.rule, event);
         let is_live = self.rule.campaign().schedule.contains(event.occurred_at);
         if !self.rule.concerns(event) || !is_live {
@@ -50,10 +147,10 @@ impl<'r> Trial<'r> {
                 found: format!("{} was there before", event.event_id),
             }]);
         }
-        let at = event.occurred_at.as_millisecond();
         customer.see(at, hash);
         let before = customer.clone();
         judge(self.rule, event, self.events, customer);
+        self.first_due = self.first_due.min(customer.due());
         if !explanation.when.held {
             return explanation;
         }
@@ -138,7 +235,7 @@ fn found(condition: &Condition, at: i64, customer: &Customer) -> (bool, String) 
 }
 
 /// A condition as it is written, without the pattern of what counts.
-fn asked(across: &Across) -> String {
+pub(crate) fn asked(across: &Across) -> String {
     let across = Across {
         when: None,
         ..across.clone()
@@ -146,6 +243,6 @@ fn asked(across: &Across) -> String {
     serde_json::to_string(&across).unwrap_or_default()
 }
 
-fn limit(limit: &Limit) -> String {
+pub(crate) fn limit(limit: &Limit) -> String {
     serde_json::to_string(limit).unwrap_or_default()
 }

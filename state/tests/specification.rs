@@ -1,7 +1,7 @@
 //! The examples of `docs/rules.md` about what a customer did: each block marked `json rules-history` is run.
 
 use rules::Rule;
-use schemas::{Campaign, Document, Event, Limits};
+use schemas::{Campaign, Document, Event, Limits, Span};
 use serde_json::{Value as Json, json};
 use state::Trial;
 
@@ -26,6 +26,13 @@ fn every_example_of_the_document_holds() {
         let rule = Rule::compile(campaign).unwrap();
         let mut trial = Trial::new(&rule);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
+            if let Some(span) = step["advance"].as_str() {
+                let span = Span::parse(span).unwrap().as_millis();
+                trial.pass(trial.now().unwrap() + span);
+                let won = trial.take_over().iter().any(state::Over::wins);
+                assert_eq!(Json::Bool(won), step["wins"], "{block}\nevent {number}");
+                continue;
+            }
             let event = json!({
                 "event_id": format!("e-{number}"), "customer_id": "c-1",
                 "event_type": step.get("event_type").unwrap_or(&json!("purchase")),

@@ -10,6 +10,9 @@
 //! timestamp is that of the record. So a row may be written any number of times, by any number of
 //! recorders, in any order.
 //!
+//! A customer who is forgotten has their rows deleted, each with the timestamp of its own write: whoever writes it again,
+//! from the same record, writes what is deleted already; what is won later is newer.
+//!
 //! Nothing here knows Kafka: the recorder follows the committed matches and hands them over as
 //! [`MatchRow`]s.
 
@@ -18,6 +21,8 @@ mod migrations;
 mod bucket;
 mod row;
 mod writer;
+
+mod eraser;
 
 mod page;
 mod reader;
@@ -32,6 +37,7 @@ use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use service::settings::ScyllaSettings;
 
+pub use self::eraser::Erasure;
 pub use self::migrations::migrate;
 pub use self::page::{Page, Position, Range};
 pub use self::reader::MatchReader;

@@ -5,6 +5,7 @@ use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use service::settings::ScyllaSettings;
 
+use crate::eraser::{Eraser, Erasure};
 use crate::{COLUMNS, MatchRow, StoreError, connect, prepare};
 
 /// A session with the statements prepared. May be used by many tasks at once.
@@ -14,6 +15,7 @@ pub struct MatchWriter {
     by_customer: PreparedStatement,
     by_campaign: PreparedStatement,
     probe: PreparedStatement,
+    eraser: Eraser,
 }
 
 impl MatchWriter {
@@ -43,6 +45,7 @@ impl MatchWriter {
             by_customer: prepare(&session, &by_customer, Consistency::LocalQuorum).await?,
             by_campaign: prepare(&session, &by_campaign, Consistency::LocalQuorum).await?,
             probe: prepare(&session, "SELECT key FROM system.local", Consistency::One).await?,
+            eraser: Eraser::prepare(&session, keyspace).await?,
             session,
         })
     }
@@ -62,6 +65,14 @@ impl MatchWriter {
                 .execute_unpaged(&self.by_campaign, &by_campaign),
         )?;
         Ok(())
+    }
+
+    /// Deletes the rows of a customer's matches of before, at `LOCAL_QUORUM`. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`]: some may be deleted or not; doing it again is always right.
+    pub async fn erase(&self, erasure: &Erasure) -> Result<u64, StoreError> {
+        self.eraser.erase(&self.session, erasure).await
     }
 
     /// Asks for an answer and nothing else.

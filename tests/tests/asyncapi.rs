@@ -26,7 +26,8 @@ const CHANNELS: [Channel; 5] = [
         key: "customer_id",
         description: "What customers did. Upstream teams produce to it directly or through ingest; with a \
                       mapping, upstream's own Avro records as well. Producers use Java's partitioner \
-                      (murmur2_random).",
+                      (murmur2_random). A record without a value and with the header __campaign.control is a \
+                      control record (docs/schemas.md).",
     },
     Channel {
         topic: topic::CAMPAIGNS,
@@ -45,7 +46,8 @@ const CHANNELS: [Channel; 5] = [
         actions: &["send", "receive"],
         key: "event_id",
         description: "Events that won campaigns. Read it with isolation.level=read_committed, and pay each \
-                      match_id once.",
+                      match_id once. A record without a value is no match but a control record: a customer \
+                      is forgotten; skip it, or forget them, too.",
     },
     Channel {
         topic: topic::DEAD_LETTERS,
@@ -206,6 +208,16 @@ fn headers(of: &str) -> Value {
             header::CORRELATION_ID,
             "Upstream's own name for the request; carried from event to match.",
         );
+        has(
+            header::CONTROL,
+            "On records without a value: what they ask for, such as erase; the key is the customer.",
+        );
+        if of == topic::MATCHES {
+            has(
+                header::CONTROL_SOURCE,
+                "On records without a value: the record of events that asked, as the source of a match.",
+            );
+        }
     } else {
         has(
             header::CHANGE_ID,

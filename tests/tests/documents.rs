@@ -141,6 +141,8 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
         ("matcher", "Describe", format!("--group {reader}")),
         ("matcher", "Write", format!("--transactional-id {matcher}-")),
         ("campaign-admin", "Read", format!("--topic {campaigns}")),
+        ("campaign-admin", "Read", format!("--topic {state}")),
+        ("campaign-admin", "Write", format!("--topic {events}")),
         ("campaign-admin", "Write", format!("--topic {campaigns}")),
         (
             "campaign-admin",

@@ -148,3 +148,66 @@ pub(super) struct SourceDocument {
     /// Offset of the record.
     offset: i64,
 }
+
+/// Events of a customer that will not count again, which concerned campaigns.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct SeenDocument {
+    /// How many.
+    events: usize,
+    /// When the first of them was done.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first: Option<Timestamp>,
+    /// When the last of them was done.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last: Option<Timestamp>,
+}
+
+/// What one campaign holds of a customer.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct CampaignAccountDocument {
+    /// The campaign.
+    campaign_id: String,
+    /// Its version.
+    version: u64,
+    /// Its state.
+    status: StatusDocument,
+    /// What its conditions and limits count.
+    holds: Vec<HoldingDocument>,
+    /// Events that win if nothing comes between.
+    waits: Vec<WaitDocument>,
+}
+
+/// What a condition or limit counts.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct HoldingDocument {
+    /// Its place in the campaign's document, as a JSON Pointer.
+    #[schema(example = "/across/0")]
+    pointer: String,
+    /// What it asks for, as written.
+    asked: String,
+    /// What there is of it now, in words.
+    #[schema(example = "2 events")]
+    found: String,
+    /// When it will be less: the window ends, or its first event leaves it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// An event that wins if nothing comes between.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct WaitDocument {
+    /// The event.
+    event_id: String,
+    /// Its type.
+    event_type: String,
+    /// When it was done.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// When it wins.
+    #[schema(value_type = String, format = DateTime)]
+    due: Timestamp,
+}

@@ -19,6 +19,7 @@ mod past;
 mod check;
 mod trial;
 
+mod customers;
 mod matches;
 
 mod document;
@@ -39,6 +40,7 @@ use crate::archive::Archive;
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::changes::MAX_DOCUMENT_BYTES;
+use crate::customers::Customers;
 use crate::database::Database;
 
 pub(crate) use self::kinds::KINDS;
@@ -53,6 +55,7 @@ pub(crate) struct Api {
     pub(crate) changes: Changes,
     pub(crate) archive: Archive,
     pub(crate) database: Database,
+    pub(crate) customers: Customers,
 }
 
 impl Api {
@@ -71,6 +74,8 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
     let read = |routes| auth.protect(Scope::CampaignsRead, routes);
     let write = |routes| auth.protect(Scope::CampaignsWrite, routes);
     let matches = |routes| auth.protect(Scope::MatchesRead, routes);
+    let customer = auth.protect(Scope::CustomersRead, get(customers::get));
+    let customer = customer.merge(auth.protect(Scope::CustomersErase, delete(customers::erase)));
     let all = read(get(campaigns::list)).merge(write(post(writing::create)));
     let one = read(get(campaigns::get)).merge(write(
         delete(writing::delete)
@@ -85,6 +90,7 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
         .route("/v1/campaigns/{id}/history", read(get(history::list)))
         .route("/v1/campaigns:check", read(post(check::check)))
         .route("/v1/matches", matches(get(matches::list)))
+        .route("/v1/customers/{id}", customer)
         .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
         .route(
             "/v1/campaigns:try",

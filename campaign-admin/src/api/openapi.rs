@@ -5,20 +5,20 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{campaigns, check, history, matches, trial, turns, writing};
+use super::{campaigns, check, customers, history, matches, trial, turns, writing};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Campaign Manager: campaigns",
-        description = "Create, change and watch campaigns; read what they gave away.\n\n\
+        description = "Create, change and watch campaigns; read what they gave away; ask what they remember of a customer, and erase it.\n\n\
             Every error is a problem of RFC 9457 (`application/problem+json`); its `type` is an address \
             that explains it. Changes are conditional: send the `ETag` that you read as `If-Match`.",
     ),
     paths(
         campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
-        check::check, trial::run, matches::list,
+        check::check, trial::run, matches::list, customers::get, customers::erase,
     ),
     components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
@@ -27,6 +27,7 @@ use super::{campaigns, check, history, matches, trial, turns, writing};
         (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
+        (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),
     ),
     security(("key" = [])),
 )]
@@ -78,7 +79,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (14, 14));
+        assert_eq!((names.len(), all), (16, 16));
     }
 
     fn properties(schema: &str) -> Vec<String> {
@@ -118,6 +119,36 @@ mod tests {
             properties("ScheduleDocument"),
             fields(&campaign["schedule"])
         );
+        let seen = state::account::Seen {
+            events: 1,
+            first: time.parse().ok(),
+            last: time.parse().ok(),
+        };
+        assert_eq!(
+            properties("SeenDocument"),
+            fields(&serde_json::to_value(seen).unwrap())
+        );
+        let account = state::account::CampaignAccount {
+            campaign_id: "ten".to_owned(),
+            version: 1,
+            status: schemas::Status::Active,
+            holds: vec![state::account::Holding {
+                pointer: "/across/0".to_owned(),
+                asked: String::new(),
+                found: String::new(),
+                until: time.parse().ok(),
+            }],
+            waits: vec![state::account::Wait {
+                event_id: "e".to_owned(),
+                event_type: "t".to_owned(),
+                occurred_at: time.parse().unwrap(),
+                due: time.parse().unwrap(),
+            }],
+        };
+        let account = serde_json::to_value(account).unwrap();
+        assert_eq!(properties("CampaignAccountDocument"), fields(&account));
+        assert_eq!(properties("HoldingDocument"), fields(&account["holds"][0]));
+        assert_eq!(properties("WaitDocument"), fields(&account["waits"][0]));
         let won = json!({
             "match_id": "e:ten", "event_id": "e", "campaign_id": "ten", "campaign_version": 1,
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,

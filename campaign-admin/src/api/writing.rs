@@ -186,6 +186,10 @@ pub(super) async fn delete(
 }
 
 impl Asker {
+    pub(super) fn who(&self) -> &Principal {
+        &self.who
+    }
+
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers
     }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, ETAG, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use rules::CampaignProblem;
-use schemas::CampaignId;
+use schemas::{CampaignId, CustomerId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use service::settings::Secret;
@@ -249,6 +249,37 @@ impl Api {
             .body(document);
         let answer = self.send(request).await?.json()?;
         serde_json::from_value(answer).context("the server's report is of another form")
+    }
+
+    /// What is remembered of a customer.
+    pub(crate) async fn customer(&self, id: &str) -> anyhow::Result<Json> {
+        let request = self.request_of_customer(Method::GET, id)?;
+        self.send(request).await?.json()
+    }
+
+    /// Forgets a customer. Returns where that is asked for.
+    pub(crate) async fn erase_customer(
+        &self,
+        id: &str,
+        reason: Option<&str>,
+    ) -> anyhow::Result<Json> {
+        let request = self.request_of_customer(Method::DELETE, id)?;
+        self.send(request.reason(reason)).await?.json()
+    }
+
+    fn request_of_customer(&self, method: Method, id: &str) -> anyhow::Result<Request> {
+        CustomerId::check(id).map_err(Failure::usage)?;
+        if matches!(id, "." | "..") {
+            // Addresses take them for steps.
+            let error = anyhow::anyhow!("{id:?} cannot be asked for in an address");
+            return Err(Failure::usage(error));
+        }
+        let mut request = self.request(method, "/v1/customers");
+        // Whatever a customer's id has in it is one step of the address.
+        if let Ok(mut steps) = request.0.url_mut().path_segments_mut() {
+            steps.push(id);
+        }
+        Ok(request)
     }
 
     /// Whether the server answers and lets us in.

@@ -13,16 +13,24 @@
 //!
 //! The last of the events is what is expected something of, after those before it. What every event has and these leave out
 //! is filled in: one customer, an id of its own, and times within the campaign's schedule, a second apart.
+//!
+//! `{advance: 31d}` among the events lets time pass. As the last, it asks whether an event that waited wins meanwhile:
+//!
+//! ```yaml
+//!   - given: [{event_type: purchase}, {advance: 31d}]
+//!     expect: match
+//! ```
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rules::explain::{Findings, Part};
 use rules::{CampaignProblem, Explanation, Rule};
-use schemas::{Document, Event, Limits, Schedule};
+use schemas::{Document, Event, Limits, Schedule, Span};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use state::Trial;
+use state::{Over, Trial};
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
@@ -130,25 +138,33 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         }
     };
     let given = test.get("given").and_then(Json::as_array);
-    let Some((event, place)) = given.and_then(|given| Some((given.last()?, given.len() - 1)))
-    else {
+    let Some((last, before)) = given.and_then(|given| given.split_last()) else {
         let detail = "given is a list of one event or more";
         return Err(Failed::broken("/given", detail));
     };
     let mut trial = Trial::new(rule);
-    let before = given.into_iter().flatten().take(place).enumerate();
-    for (number, earlier) in before {
+    let mut clock = Clock::new(&rule.campaign().schedule);
+    for (number, earlier) in before.iter().enumerate() {
         let place = format!("/given/{number}");
-        let earlier = filled(earlier, number, &rule.campaign().schedule);
+        if let Some(span) = advance(earlier, &place)? {
+            clock.pass(&mut trial, span);
+            continue;
+        }
+        let earlier = filled(earlier, number, clock.next());
         let mut document = Document::new();
         trial.take(&read(&earlier, &mut document, &place)?);
     }
-    let event = filled(event, place, &rule.campaign().schedule);
-    let place = format!("/given/{place}");
+    let place = format!("/given/{}", before.len());
+    if let Some(span) = advance(last, &place)? {
+        // What was over before is no news of this time.
+        trial.take_over();
+        clock.pass(&mut trial, span);
+        return passed(test, &mut trial, expects_match, place);
+    }
+    let event = filled(last, before.len(), clock.next());
     let mut document = Document::new();
     let event = read(&event, &mut document, &place)?;
     let explanation = trial.take(&event);
-    let verdict = |wins| if wins { "a match" } else { "no match" }.to_owned();
     if explanation.wins != expects_match {
         return Err(Failed {
             pointer: place,
@@ -165,10 +181,113 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
             "/why",
             "why names what does not hold, as payload.amount, where `expect` is `no_match`",
         )),
-        (None, Some(_)) => Err(Failed::broken(
-            "/reward",
-            "reward is an object of fields, where `expect` is `match`",
+        (None, Some(_)) => Err(Failed::broken("/reward", OF_A_MATCH)),
+    }
+}
+
+fn verdict(wins: bool) -> String {
+    if wins { "a match" } else { "no match" }.to_owned()
+}
+
+/// How much time passes, if that is what stands there.
+fn advance(entry: &Json, place: &str) -> Result<Option<Span>, Failed> {
+    let fields = entry.as_object().filter(|fields| fields.len() == 1);
+    let Some(span) = fields.and_then(|fields| fields.get("advance")) else {
+        return Ok(None);
+    };
+    let span = span.as_str().map(Span::parse);
+    let span = span.and_then(Result::ok).ok_or_else(|| {
+        let detail = "advance is a span of time, as 31d or 12h";
+        Failed::broken(&format!("{place}/advance"), detail)
+    })?;
+    Ok(Some(span))
+}
+
+/// Whether what was expected came of the time that passed last.
+fn passed(
+    test: &Json,
+    trial: &mut Trial<'_>,
+    expects_match: bool,
+    place: String,
+) -> Result<(), Failed> {
+    let over = trial.take_over();
+    let won: Vec<&Over> = over.iter().filter(|over| over.wins()).collect();
+    if won.is_empty() == expects_match {
+        return Err(Failed {
+            pointer: place,
+            expected: Some(verdict(expects_match)),
+            found: Some(verdict(!expects_match)),
+            detail: account(trial, &over),
+        });
+    }
+    match (test.get("why"), test.get("reward")) {
+        (None, None) => Ok(()),
+        (Some(_), _) => Err(Failed::broken(
+            "/why",
+            "why is said of an event; the last that is given is time that passes",
         )),
+        (None, Some(Json::Object(reward))) if expects_match => {
+            let worth = won.first().and_then(|won| won.reward.as_deref());
+            let worth = worth.map_or("{}", RawValue::get);
+            has_worth(reward, worth, || account(trial, &over))
+        }
+        (None, Some(_)) => Err(Failed::broken("/reward", OF_A_MATCH)),
+    }
+}
+
+const OF_A_MATCH: &str = "reward is an object of fields, where `expect` is `match`";
+
+/// What came of the events that waited. The first line says that something did or did not match.
+fn account(trial: &Trial<'_>, over: &[Over]) -> String {
+    let mut lines = vec!["time passes".to_owned()];
+    for over in over {
+        let Over { event_id, due, .. } = over;
+        lines.push(match over.why {
+            None => format!("  ✓ {event_id} wins at {due}: nothing came between"),
+            Some(why) => format!("  ✗ {event_id} would win at {due}, but {why}"),
+        });
+    }
+    for (event_id, due) in trial.waiting() {
+        lines.push(format!("  ✗ {event_id} still waits, until {due}"));
+    }
+    if lines.len() == 1 {
+        lines.push("  ✗ no event waits for its time".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// The times that events have if they do not say any: within the schedule, a second apart.
+struct Clock {
+    /// The time of the event with that number among those since time has passed.
+    begin: Timestamp,
+    number: i64,
+}
+
+impl Clock {
+    fn new(schedule: &Schedule) -> Self {
+        let begin = match (schedule.start, schedule.end) {
+            (Some(start), _) => start,
+            (None, Some(end)) => end.checked_sub(SignedDuration::from_secs(1)).unwrap_or(end),
+            // The tests of a file come to the same whenever they are run.
+            (None, None) => Timestamp::UNIX_EPOCH,
+        };
+        Self { begin, number: 0 }
+    }
+
+    /// The time of the next event.
+    fn next(&mut self) -> Timestamp {
+        let later = SignedDuration::from_secs(self.number);
+        self.number += 1;
+        self.begin.checked_add(later).unwrap_or(self.begin)
+    }
+
+    /// Lets time pass, from the latest event on.
+    fn pass(&mut self, trial: &mut Trial<'_>, span: Span) {
+        let now = trial.now().unwrap_or_else(|| self.begin.as_millisecond());
+        let until = now.saturating_add(span.as_millis());
+        trial.pass(until);
+        self.begin = Timestamp::from_millisecond(until).unwrap_or(self.begin);
+        self.number = 1;
     }
 }
 
@@ -222,8 +341,19 @@ fn add_failing(findings: &Findings, into: &mut BTreeSet<String>) {
 fn worth(expected: &Map<String, Json>, rule: &Rule, event: &Event<'_>) -> Result<(), Failed> {
     let broken = |detail: String| Failed::broken("/reward", detail);
     let reward = rule.reward(event).map_err(|why| broken(why.to_string()))?;
-    let reward: Map<String, Json> =
-        serde_json::from_str(reward.get()).map_err(|error| broken(error.to_string()))?;
+    has_worth(expected, reward.get(), || {
+        Explanation::of(rule, event).to_string()
+    })
+}
+
+/// Whether a reward has these fields.
+fn has_worth(
+    expected: &Map<String, Json>,
+    reward: &str,
+    detail: impl Fn() -> String,
+) -> Result<(), Failed> {
+    let broken = |error: serde_json::Error| Failed::broken("/reward", error.to_string());
+    let reward: Map<String, Json> = serde_json::from_str(reward).map_err(broken)?;
     for (field, expected) in expected {
         let found = reward.get(field);
         if !found.is_some_and(|found| is_same(found, expected)) {
@@ -232,7 +362,7 @@ fn worth(expected: &Map<String, Json>, rule: &Rule, event: &Event<'_>) -> Result
                 pointer: format!("/reward/{field}"),
                 expected: Some(shown(expected)),
                 found: Some(found.map_or_else(|| format!("no reward.{field}"), shown)),
-                detail: Explanation::of(rule, event).to_string(),
+                detail: detail(),
             });
         }
     }
@@ -245,22 +375,12 @@ fn is_same(found: &Json, expected: &Json) -> bool {
     found == expected || amount(found).is_some_and(|found| amount(expected) == Some(found))
 }
 
-/// An event with all that every event has. The events of a test are of one customer, and a second apart.
-fn filled(event: &Json, number: usize, schedule: &Schedule) -> Json {
+/// An event with all that every event has. The events of a test are of one customer.
+fn filled(event: &Json, number: usize, at: Timestamp) -> Json {
     let mut event = event.clone();
     let Json::Object(fields) = &mut event else {
         return event;
     };
-    let within = match (schedule.start, schedule.end) {
-        (Some(start), _) => start,
-        (None, Some(end)) => end.checked_sub(SignedDuration::from_secs(1)).unwrap_or(end),
-        // The tests of a file come to the same whenever they are run.
-        (None, None) => Timestamp::UNIX_EPOCH,
-    };
-    let later = i64::try_from(number).unwrap_or(i64::MAX);
-    let within = within
-        .checked_add(SignedDuration::from_secs(later))
-        .unwrap_or(within);
     let id = match number {
         0 => "test".to_owned(),
         number => format!("test-{number}"),
@@ -269,7 +389,7 @@ fn filled(event: &Json, number: usize, schedule: &Schedule) -> Json {
         ("event_id", json!(id)),
         ("customer_id", json!("test")),
         ("event_type", json!("test")),
-        ("occurred_at", json!(within)),
+        ("occurred_at", json!(at)),
     ] {
         fields.entry(name).or_insert(value);
     }
@@ -330,6 +450,68 @@ mod tests {
         c.yaml:9: /tests/1/why: no match because of payload.country was expected of this event
         c.yaml:11: /tests/3/reward/kind: reward.kind: "points" was expected of this event
         c.yaml:12: /tests/4/why: why names what does not hold, as payload.amount, where `expect` is `no_match`
+        "#);
+    }
+
+    /// The tests of a campaign that waits for customers who do not come back.
+    fn failures_of_waiting(tests: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        let text = format!(
+            "id: ten\nname: Ten\nwhen: {{event_type: [purchase]}}\nreward: {{kind: credit, amount: payload.amount * 2}}\n\
+             across: [{{absent: true, within: 30d, when: {{event_type: [visit]}}}}]\n\
+             limits: {{per_customer: {{times: 1}}}}\ntests:{tests}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let (right, wrong) = check(read_all(&[file]).unwrap());
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let (_, failed) = run(&right[0]);
+        let failed = failed.iter().map(|found| {
+            let text = found.to_string();
+            text[text.find("c.yaml").unwrap()..].to_owned()
+        });
+        failed.collect()
+    }
+
+    #[test]
+    fn time_passes_in_a_test_and_what_waited_wins() {
+        let tests = "
+  - {given: [{event_type: purchase, payload: {amount: 5}}], expect: no_match, why: across.0}
+  - given: [{event_type: purchase, payload: {amount: 5}}, {advance: 30d}]
+    expect: match
+    reward: {amount: 10}
+  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}, {advance: 1d}], expect: match}
+  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}, {event_type: visit}, {advance: 2d}], expect: no_match}
+  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 31d}, {event_type: visit}, {advance: 2d}], expect: no_match}
+";
+        assert_eq!(failures_of_waiting(tests), [""; 0]);
+    }
+
+    #[test]
+    fn a_test_of_time_that_passes_says_what_came_of_what_waited() {
+        let tests = "
+  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}], expect: match}
+  - {given: [{event_type: purchase}, {event_type: purchase, payload: {amount: 5}}, {advance: 31d}], expect: no_match}
+  - {given: [{event_type: visit}, {advance: 31d}], expect: match}
+  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 31d}], expect: match, reward: {amount: 5}}
+  - {given: [{event_type: purchase}, {advance: soon}], expect: match}
+  - {given: [{event_type: purchase}, {advance: 31d}], expect: no_match, why: across.0}
+";
+        insta::assert_snapshot!(failures_of_waiting(tests).join("\n"), @r#"
+        c.yaml:8: /tests/0/given/1: a match was expected of this event
+        time passes
+          ✗ test still waits, until 1970-01-31T00:00:00Z
+        c.yaml:9: /tests/1/given/2: no match was expected of this event
+        time passes
+          ✓ test-1 wins at 1970-01-31T00:00:01Z: nothing came between
+        c.yaml:10: /tests/2/given/1: a match was expected of this event
+        time passes
+          ✗ no event waits for its time
+        c.yaml:11: /tests/3/reward/amount: reward.amount: 5 was expected of this event
+        time passes
+          ✓ test wins at 1970-01-31T00:00:00Z: nothing came between
+        c.yaml:12: /tests/4/given/1/advance: advance is a span of time, as 31d or 12h
+        c.yaml:13: /tests/5/why: why is said of an event; the last that is given is time that passes
         "#);
     }
 

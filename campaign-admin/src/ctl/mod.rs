@@ -29,6 +29,8 @@ mod backtest;
 mod events;
 mod try_out;
 
+mod customer;
+
 mod filter;
 mod kafka;
 

@@ -14,8 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, check, dead_letters, diff, doctor, get, history, send, tail, test, try_out,
-    turn,
+    apply, backtest, check, customer, dead_letters, diff, doctor, get, history, send, tail, test,
+    try_out, turn,
 };
 
 /// Campaigns as files, and a look at what runs
@@ -101,6 +101,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Show events, matches or dead letters as they come
     Tail(tail::Tail),
+    /// Show what is remembered of a customer, and forget them
+    Customer(customer::Customer),
     /// Send an event, or a file of events
     Send(send::Send),
     /// Browse dead letters and send them again
@@ -235,6 +237,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Try(try_out) => try_out.run(form, &api()?).await,
         Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
+        Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),
         Command::Doctor(doctor) => doctor.run(form, &api()?).await,

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use rdkafka::message::BorrowedMessage;
 use schemas::DeadLetter;
+use schemas::names::header;
 use serde_json::Value as Json;
 
 use super::exit::Exit;
@@ -132,6 +133,14 @@ impl What {
                 styled(DIM, text("event_id")),
             ),
             Self::DeadLetters => format!("{} {place} {}", written_at(record), letter(record)),
+            Self::Events | Self::Matches if record.value.is_none() => {
+                let header = record.headers.iter().rev();
+                let mut header = header.filter(|(name, _)| name == header::CONTROL);
+                let word = header.next().and_then(|(_, value)| value.as_deref());
+                let word = word.map_or("no value".into(), String::from_utf8_lossy);
+                let key = record.key().unwrap_or("-");
+                format!("{} {place} {} {key}", written_at(record), styled(BAD, word))
+            }
             Self::Events | Self::Matches => {
                 let bytes = record.value.as_deref().unwrap_or_default().len();
                 let what = match record.unread() {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use rules::Explanation;
-use schemas::{Document as Read, Event, Limits};
+use schemas::{Document as Read, Event, Limits, Span};
 use serde_json::{Value as Json, json};
 use state::Trial;
 
@@ -30,7 +31,8 @@ pub(crate) struct TryOut {
     paths: Vec<PathBuf>,
 
     /// File with events: JSON objects one after the other, a list of them, or YAML; - is standard input.
-    /// What every event has may be left out but the customer and the type
+    /// What every event has may be left out but the customer and the type. {"advance": "31d"} among them
+    /// lets time pass
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
 
@@ -66,13 +68,23 @@ impl TryOut {
         let (mut count, mut matches) = (0_u64, 0_u64);
         let mut read = Read::new();
         for event in events::read(&self.events)? {
+            let event = event?;
+            if let Some(span) = advance(&event)? {
+                for trial in &mut trials {
+                    let begin = trial.now().unwrap_or_else(|| now.as_millisecond());
+                    trial.pass(begin.saturating_add(span.as_millis()));
+                }
+                matches += tell_over(form, &campaigns, &mut trials)?;
+                continue;
+            }
             count += 1;
             let numbered =
                 |error: anyhow::Error| Failure::usage(error.context(format!("event {count}")));
-            let event = events::complete(event?, now).map_err(numbered)?;
+            let event = events::complete(event, now).map_err(numbered)?;
             read.read(event.json.as_bytes(), Limits::default())?;
             let event = Event::of(&read)?;
             let explanations: Vec<_> = trials.iter_mut().map(|trial| trial.take(&event)).collect();
+            matches += tell_over(form, &campaigns, &mut trials)?;
             let won = explanations.iter().filter(|explanation| explanation.wins);
             let won: Vec<_> = won
                 .map(|explanation| explanation.campaign_id.to_string())
@@ -126,6 +138,49 @@ impl TryOut {
         }
         text
     }
+}
+
+/// How much time passes, if that is what stands among the events.
+fn advance(entry: &str) -> anyhow::Result<Option<Span>> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Advance {
+        advance: Box<str>,
+    }
+    let Ok(Advance { advance }) = serde_json::from_str(entry) else {
+        return Ok(None);
+    };
+    let span = Span::parse(&advance).context("advance");
+    Ok(Some(span.map_err(Failure::usage)?))
+}
+
+/// Tells of events whose time to wait is over. Returns how many of them win.
+fn tell_over(form: Form, campaigns: &[Local], trials: &mut [Trial<'_>]) -> anyhow::Result<u64> {
+    let mut matches = 0;
+    for (local, trial) in campaigns.iter().zip(trials) {
+        let id = local.id();
+        for over in trial.take_over() {
+            matches += u64::from(over.wins());
+            let won: &[&str] = if over.wins() { &[id] } else { &[] };
+            let document = json!({
+                "event_id": over.event_id, "due": over.due, "matches": won, "why": over.why,
+            });
+            form.print_next(&document, || {
+                let event = styled(NAME, &over.event_id);
+                match over.why {
+                    None => {
+                        let won = styled(GOOD, format_args!("{id}: match at {}", over.due));
+                        format!("{event}  {won}; nothing came between")
+                    }
+                    Some(why) => {
+                        let lost = styled(BAD, format_args!("{id}: no match at {}", over.due));
+                        format!("{event}  {lost}; {why}")
+                    }
+                }
+            })?;
+        }
+    }
+    Ok(matches)
 }
 
 fn is_not_active(local: &Local) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Counted;
+use super::counted::{Counted, Counts};
 use rules::live::{Merge, Merged};
 use rules::{LiveRules, Rule, RuleSet};
 use schemas::avro::SchemaId;
@@ -75,7 +75,7 @@ pub struct Catalog {
     reader: Reader,
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
     live: LiveRules,
-    counted: Counted,
+    remembered: Counts,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -88,11 +88,10 @@ const STATUSES: [Status; 4] = [
 ];
 
 impl Catalog {
-    /// An empty catalog of documents that this reader reads, which keeps the list of what they count.
-    pub fn new(reader: Reader, counted: Counted) -> Self {
+    /// An empty catalog of documents that this reader reads.
+    pub fn new(reader: Reader) -> Self {
         Self {
             reader,
-            counted,
             ..Self::default()
         }
     }
@@ -106,7 +105,7 @@ impl Catalog {
         let Some(value) = record.value else {
             if let Some(before) = self.rules.remove(key) {
                 *self.count_of(&before) -= 1;
-                self.counted.remove(&before);
+                self.remembered.remove(&before);
                 self.live.remove(&before.campaign().id);
             }
             return Ok(Applied::Deleted {
@@ -131,9 +130,9 @@ impl Catalog {
         *self.count_of(&rule) += 1;
         if let Some(before) = self.rules.insert(key.into(), Arc::clone(&rule)) {
             *self.count_of(&before) -= 1;
-            self.counted.remove(&before);
+            self.remembered.remove(&before);
         }
-        self.counted.add(&rule);
+        self.remembered.add(&rule);
         self.live.put(rule);
         Ok(stored)
     }
@@ -141,6 +140,13 @@ impl Catalog {
     /// The active campaigns, compiled. Costs what has changed since the last call.
     pub fn rule_set(&mut self) -> RuleSet {
         self.live.rule_set()
+    }
+
+    /// Puts the active campaigns in force, and lets the workers know what campaigns count. Costs what has changed since the
+    /// last call.
+    pub fn put_in_force(&mut self, counted: &Counted, store: impl FnOnce(RuleSet)) {
+        let live = &mut self.live;
+        self.remembered.publish(counted, || store(live.rule_set()));
     }
 
     /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].

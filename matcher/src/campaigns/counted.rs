@@ -6,38 +6,75 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rules::Rule;
 use schemas::Status;
 
-/// The identities of what campaigns count, of those that are paused or drafts too. Shared by all workers, which ask only
-/// when they look for what has expired. Campaigns that are read anew, after an error, are added once more; what is deleted
-/// after that is known until the process ends, which keeps too much rather than too little.
+/// The identities of what campaigns count, of those that are paused or drafts too, each with the time, in milliseconds
+/// since 1970, at which its campaign is over. Shared by all workers, which ask only when they look for what has expired.
+///
+/// Changed by [`Counts::publish`] only, together with the rules in force: while the campaigns are read anew, after an error,
+/// what was known stays known.
 #[derive(Debug, Clone, Default)]
-pub struct Counted(Arc<RwLock<HashMap<u64, usize>>>);
+pub struct Counted(Arc<RwLock<HashMap<u64, i64>>>);
 
 impl Counted {
+    /// Whether some campaign counts it that can still take an event of that time, or of a later one.
+    pub(crate) fn is_known(&self, identity: u64, oldest: i64) -> bool {
+        let counted = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        counted.get(&identity).is_some_and(|end| *end >= oldest)
+    }
+}
+
+/// What the campaigns of one catalog count. An identity names its campaign, so there is one campaign to each.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    all: HashMap<u64, i64>,
+    /// What has changed since it was published.
+    changed: Vec<u64>,
+    is_published: bool,
+}
+
+impl Counts {
     /// Adds what a campaign counts. Archived ones count nothing any more.
-    pub(crate) fn add(&self, rule: &Rule) {
-        let mut counted = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn add(&mut self, rule: &Rule) {
+        let end = rule.campaign().schedule.end;
+        let end = end.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
         for identity in identities(rule) {
-            *counted.entry(identity).or_default() += 1;
+            self.all.insert(identity, end);
+            self.changed.push(identity);
         }
     }
 
     /// Takes it away.
-    pub(crate) fn remove(&self, rule: &Rule) {
-        let mut counted = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn remove(&mut self, rule: &Rule) {
         for identity in identities(rule) {
-            if let Some(campaigns) = counted.get_mut(&identity) {
-                *campaigns -= 1;
-                if *campaigns == 0 {
-                    counted.remove(&identity);
-                }
-            }
+            self.all.remove(&identity);
+            self.changed.push(identity);
         }
     }
 
-    /// Whether some campaign counts it.
-    pub(crate) fn is_known(&self, identity: u64) -> bool {
-        let counted = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        counted.contains_key(&identity)
+    /// Makes it what the workers know, and puts the rules in force between what is new and what is gone: at no time is
+    /// something forgotten that a rule in force counts. Costs what has changed since the last call.
+    pub(crate) fn publish(&mut self, counted: &Counted, put_in_force: impl FnOnce()) {
+        let lock = || counted.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock();
+        for identity in &self.changed {
+            if let Some(end) = self.all.get(identity) {
+                let known = known.entry(*identity).or_insert(*end);
+                *known = (*known).max(*end);
+            }
+        }
+        drop(known);
+        put_in_force();
+        let mut known = lock();
+        if !self.is_published {
+            // What another catalog knew before.
+            known.retain(|identity, _| self.all.contains_key(identity));
+            self.is_published = true;
+        }
+        for identity in self.changed.drain(..) {
+            match self.all.get(&identity) {
+                Some(end) => known.insert(identity, *end),
+                None => known.remove(&identity),
+            };
+        }
     }
 }
 
@@ -53,28 +90,73 @@ mod tests {
 
     use super::*;
 
-    fn rule(status: &str) -> Rule {
+    fn rule(id: &str, status: &str, schedule: &str) -> Rule {
         let campaign = format!(
-            r#"{{"id":"a","name":"a","status":"{status}","when":{{"x":[1]}},"reward":{{"kind":"credit"}},
-                "across":[{{"first":true}}],"limits":{{"per_customer":{{"times":1}}}}}}"#
+            r#"{{"id":"{id}","name":"a","status":"{status}","when":{{"x":[1]}},"reward":{{"kind":"credit"}},
+                "schedule":{{{schedule}}},"across":[{{"first":true}}],"limits":{{"per_customer":{{"times":1}}}}}}"#
         );
         Rule::compile(Campaign::from_json(campaign.as_bytes()).unwrap()).unwrap()
     }
 
+    fn is_known(counted: &Counted, rule: &Rule, oldest: i64) -> bool {
+        let ids: Vec<u64> = rule.history().unwrap().identities().collect();
+        assert_eq!(ids.len(), 2);
+        let known = ids.iter().filter(|id| counted.is_known(**id, oldest));
+        let known = known.count();
+        assert!(known == 0 || known == 2);
+        known == 2
+    }
+
     #[test]
     fn what_is_counted_is_known_until_no_campaign_counts_it() {
+        let (active, paused) = (rule("a", "active", ""), rule("a", "paused", ""));
+        let archived = rule("a", "archived", "");
+        let (mut counts, counted) = (Counts::default(), Counted::default());
+        counts.add(&active);
+        assert!(!is_known(&counted, &active, 0), "it is not in force yet");
+        counts.publish(&counted, || assert!(is_known(&counted, &active, 0)));
+        assert!(is_known(&counted, &active, i64::MAX));
+        counts.remove(&active);
+        counts.add(&paused);
+        counts.publish(&counted, || {});
+        assert!(is_known(&counted, &active, i64::MAX));
+        counts.remove(&paused);
+        counts.add(&archived);
+        counts.publish(&counted, || {
+            assert!(is_known(&counted, &active, 0), "it may still be in force");
+        });
+        assert!(!is_known(&counted, &active, 0));
+    }
+
+    #[test]
+    fn what_a_campaign_counts_is_known_until_no_event_can_be_of_its_time_any_more() {
+        let ended = rule("a", "active", r#""end":"2026-11-24T00:00:00Z""#);
+        let end = "2026-11-24T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+        let (mut counts, counted) = (Counts::default(), Counted::default());
+        counts.add(&ended);
+        counts.publish(&counted, || {});
+        assert!(is_known(&counted, &ended, end.as_millisecond()));
+        assert!(!is_known(&counted, &ended, end.as_millisecond() + 1));
+    }
+
+    #[test]
+    fn campaigns_that_are_read_anew_count_once_and_until_then_all_stays_known() {
+        let (stays, goes) = (rule("a", "active", ""), rule("b", "active", ""));
         let counted = Counted::default();
-        let (active, paused, archived) = (rule("active"), rule("paused"), rule("archived"));
-        let ids: Vec<u64> = identities(&active).collect();
-        assert_eq!(ids.len(), 2);
-        let known = || ids.iter().all(|id| counted.is_known(*id));
-        counted.add(&active);
-        assert!(known());
-        counted.add(&paused);
-        counted.remove(&active);
-        assert!(known());
-        counted.remove(&paused);
-        counted.add(&archived);
-        assert!(!ids.iter().any(|id| counted.is_known(*id)));
+        let mut before = Counts::default();
+        before.add(&stays);
+        before.add(&goes);
+        before.publish(&counted, || {});
+        // The other was deleted while nobody read.
+        let mut anew = Counts::default();
+        anew.add(&stays);
+        anew.remove(&stays);
+        assert!(is_known(&counted, &stays, 0) && is_known(&counted, &goes, 0));
+        anew.add(&stays);
+        anew.publish(&counted, || {});
+        assert!(is_known(&counted, &stays, 0) && !is_known(&counted, &goes, 0));
+        anew.remove(&stays);
+        anew.publish(&counted, || {});
+        assert!(!is_known(&counted, &stays, 0));
     }
 }

@@ -86,7 +86,7 @@ impl Follower {
             self.heartbeat.beat();
             !self.shutdown.is_requested()
         })?;
-        let mut catalog = Catalog::new(self.settings.documents.reader(), self.counted.clone());
+        let mut catalog = Catalog::new(self.settings.documents.reader());
         let mut next_offset = 0;
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.
@@ -108,7 +108,7 @@ impl Follower {
             }
             pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
-                self.rules.store(Arc::new(catalog.rule_set()));
+                catalog.put_in_force(&self.counted, |rules| self.rules.store(Arc::new(rules)));
                 self.metrics.in_force(&catalog, next_offset);
                 pending = false;
                 loaded();

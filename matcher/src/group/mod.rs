@@ -56,8 +56,11 @@ pub(crate) enum GroupError {
     Stalled { backlog: i64 },
     #[error(
         "partition {partition} ends at offset {end}, before the committed offset {committed}: the \
-         topic was truncated or made anew. Going on could pay twice; set the group's offsets with \
-         kafka-consumer-groups.sh --reset-offsets and restart"
+         topic was truncated or made anew. Going on could pay twice. Stop all matchers and decide what customer-state is \
+         worth: kept, it says that everything below offset {committed} was taken in, and new records below \
+         that are left out (matcher_torn_transactions_total); emptied, all customers are forgotten, and \
+         their counts and limits begin anew. Then set the group's offsets with kafka-consumer-groups.sh \
+         --reset-offsets and start"
     )]
     Truncated {
         partition: i32,

@@ -65,5 +65,11 @@ mod tests {
     fn a_partition_that_ends_before_its_committed_offset_is_not_read_again() {
         let error = starting_position(3, Offset::Offset(11), 0, 10).unwrap_err();
         assert!(matches!(error, GroupError::Truncated { partition: 3, .. }));
+        // Offsets alone are not all: what customers have done is remembered by them, too.
+        let advice = error.to_string();
+        assert!(
+            advice.contains("everything below offset 11") && advice.contains("customer-state"),
+            "{advice}"
+        );
     }
 }

@@ -17,6 +17,7 @@ pub(crate) struct RecorderMetrics {
     match_age: Histogram,
     write: Histogram,
     up: IntGauge,
+    erased: IntCounter,
     replays: IntCounter,
     rebuilds: IntCounter,
 }
@@ -53,6 +54,10 @@ impl RecorderMetrics {
                 "recorder_database_up",
                 "1 if the database takes rows, 0 if recording waits for it.",
             ),
+            erased: metrics.counter(
+                "recorder_customers_erased_total",
+                "Customers whose matches were deleted because it was asked for, repetitions included.",
+            ),
             replays: metrics.counter(
                 "recorder_replays_total",
                 "Returns to the committed offsets after the database was away.",
@@ -81,6 +86,10 @@ impl RecorderMetrics {
 
     pub(super) fn database_up(&self, up: bool) {
         self.up.set(i64::from(up));
+    }
+
+    pub(super) fn erased(&self) {
+        self.erased.inc();
     }
 
     pub(super) fn replayed(&self) {

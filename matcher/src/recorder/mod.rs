@@ -8,8 +8,11 @@
 //! the database was away, and after a start or a takeover, the last minute is simply read and written
 //! again. A row written twice is the same row.
 //!
+//! A customer who is erased is a record among the matches: what stands before it is written first, then deleted.
+//!
 //! While the database is away nothing is read, the matcher goes on, and the lag of this group grows.
 
+mod erasure;
 mod ledger;
 mod metrics;
 mod outage;
@@ -29,7 +32,7 @@ use service::kafka::record;
 use service::retry::Backoff;
 use service::settings::ScyllaSettings;
 use service::{Component, Heartbeat, Shutdown};
-use store::{MatchRow, MatchWriter, Recorded, StoreError};
+use store::{Erasure, MatchRow, MatchWriter, Recorded, StoreError};
 use tokio::runtime::Handle;
 
 use self::ledger::Ledger;
@@ -102,6 +105,8 @@ struct Batch {
     rows: Vec<MatchRow>,
     bytes: usize,
     positions: Positions,
+    /// A customer to be forgotten, behind these rows; the batch ended there.
+    erasure: Option<Erasure>,
     /// The one that could not be read yet, at which the batch ended.
     waiting: Option<Waiting>,
 }
@@ -195,7 +200,10 @@ impl Recorder {
             let mut written = Ok(Written::Yes);
             if !batch.rows.is_empty() {
                 written = self.write(writer, &batch.rows);
-            } else if Instant::now() >= next_probe {
+            }
+            if let (Ok(Written::Yes), Some(erasure)) = (&written, &batch.erasure) {
+                written = self.erase(writer, erasure);
+            } else if batch.rows.is_empty() && Instant::now() >= next_probe {
                 written = self.probe(writer);
             }
             match written {
@@ -259,8 +267,17 @@ impl Recorder {
                 }
                 Some(Ok(message)) => message,
             };
-            match self.reader.read_match(record::encoded(&message)) {
-                Ok(won) => batch.rows.push(MatchRow::new(won, recorded(&message))),
+            let read = match erasure::read(&message) {
+                Some(asked) => asked
+                    .map(|asked| batch.erasure = Some(asked))
+                    .map_err(Unread::Never),
+                None => self
+                    .reader
+                    .read_match(record::encoded(&message))
+                    .map(|won| batch.rows.push(MatchRow::new(won, recorded(&message)))),
+            };
+            match read {
+                Ok(()) => {}
                 Err(Unread::Never(reason)) => self.refuse(&message, &reason)?,
                 Err(Unread::Waiting(schema)) => {
                     batch.waiting = Some(Waiting {
@@ -275,6 +292,9 @@ impl Recorder {
             batch
                 .positions
                 .processed(message.partition(), message.offset());
+            if batch.erasure.is_some() {
+                break;
+            }
             wait = Duration::ZERO;
         }
         Ok(batch)
@@ -298,15 +318,35 @@ impl Recorder {
     /// Writes rows, many at a time. Returns when all are acknowledged, or one cannot be written.
     fn write(&self, writer: &MatchWriter, rows: &[MatchRow]) -> Result<Written, StoreError> {
         let begun = Instant::now();
-        let all = stream::iter(rows.iter().map(Ok))
-            .try_for_each_concurrent(self.setup.settings.concurrency, |row| {
-                write_patiently(writer, row)
-            });
+        let all = stream::iter(rows.iter().map(Ok)).try_for_each_concurrent(
+            self.setup.settings.concurrency,
+            async |row| {
+                patiently(|| writer.write(row)).await?;
+                // The fields are made only when somebody listens.
+                tracing::debug!(
+                    trace_id = row.traceparent().and_then(trace::id),
+                    match_id = row.match_id(),
+                    "match recorded"
+                );
+                Ok(())
+            },
+        );
         let written = self.wait_for(all)?;
         if matches!(written, Written::Yes) {
             self.surroundings.metrics.recorded(rows, begun.elapsed());
         }
         Ok(written)
+    }
+
+    /// Deletes what a customer has won so far. The rows of their matches are all there, for these are in the same
+    /// partition, before the record that asks for it.
+    fn erase(&self, writer: &MatchWriter, erasure: &Erasure) -> Result<Written, StoreError> {
+        self.wait_for(async {
+            let rows = patiently(|| writer.erase(erasure)).await?;
+            tracing::info!(source = ?erasure.source, rows, "a customer's matches are deleted");
+            self.surroundings.metrics.erased();
+            Ok(())
+        })
     }
 
     /// Notices that the database is away although there is nothing to write: what it had
@@ -339,26 +379,20 @@ impl Recorder {
     }
 }
 
-async fn write_patiently(writer: &MatchWriter, row: &MatchRow) -> Result<(), StoreError> {
+async fn patiently<T, A>(mut ask: impl FnMut() -> A) -> Result<T, StoreError>
+where
+    A: Future<Output = Result<T, StoreError>>,
+{
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
     let mut attempt = 1;
     loop {
-        match writer.write(row).await {
+        match ask().await {
             Err(error) if attempt < ATTEMPTS => {
-                tracing::debug!(%error, attempt, "writing a row again");
+                tracing::debug!(%error, attempt, "asking the database again");
                 tokio::time::sleep(backoff.next_delay()).await;
                 attempt += 1;
             }
-            Ok(()) => {
-                // The fields are made only when somebody listens.
-                tracing::debug!(
-                    trace_id = row.traceparent().and_then(trace::id),
-                    match_id = row.match_id(),
-                    "match recorded"
-                );
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            answer => return answer,
         }
     }
 }

@@ -110,7 +110,7 @@ impl Customers {
     pub(super) fn changed(
         &mut self,
         engine: &Engine,
-        is_known: &dyn Fn(u64) -> bool,
+        is_known: &dyn Fn(u64, i64) -> bool,
     ) -> Result<impl Iterator<Item = (i32, &mut Partition)>, StateError> {
         let changed = |held: &&mut Held| held.state.is_changed();
         for held in self.partitions.values_mut().filter(changed) {

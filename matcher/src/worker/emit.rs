@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
-use schemas::{DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
+use schemas::{Control, DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
 use serde_json::value::RawValue;
 use service::kafka::transaction::Open;
 use state::{DueMatch, Partition};
@@ -160,6 +160,38 @@ impl Emitter {
         record.headers = headers;
         transaction.send(record)?;
         Ok(self.value.len())
+    }
+
+    /// Tells whoever keeps matches, the recorder first, that the customer is forgotten: behind all of their matches so far,
+    /// which are in the same partition. Returns its size in bytes.
+    pub(super) fn write_erased(
+        &self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        customer: &str,
+    ) -> Result<usize, KafkaError> {
+        let source = Source {
+            topic: Cow::Borrowed(&self.outputs.events),
+            partition: message.partition(),
+            offset: message.offset(),
+        };
+        let source = serde_json::to_string(&source).expect("a place is written without fail");
+        let headers = OwnedHeaders::new()
+            .insert(Header {
+                key: header::CONTROL,
+                value: Some(Control::Erase.word()),
+            })
+            .insert(Header {
+                key: header::CONTROL_SOURCE,
+                value: Some(&source),
+            });
+        let record = BaseRecord::<[u8], [u8]>::to(&self.outputs.matches)
+            .partition(message.partition())
+            .key(customer.as_bytes())
+            .timestamp(now_in_millis().as_millisecond())
+            .headers(headers);
+        transaction.send(record)?;
+        Ok(customer.len() + source.len())
     }
 
     /// Writes what the batch has changed of a partition's customers to the changelog: once each, however many of their

@@ -27,6 +27,7 @@ pub struct WorkerMetrics {
     /// Types of events that have a series of their own.
     types: Arc<Mutex<BTreeSet<String>>>,
     taken_before: IntCounter,
+    erased: IntCounter,
     customers: IntGauge,
     state_bytes: IntGauge,
     restored: IntCounter,
@@ -84,6 +85,10 @@ impl WorkerMetrics {
                 "matcher_torn_transactions_total",
                 "Records that came again although their results are committed. Anything but 0 is an alarm: the log was torn (KAFKA-17754).",
             ),
+            erased: metrics.counter(
+                "matcher_customers_erased_total",
+                "Customers forgotten because it was asked for.",
+            ),
             customers: metrics.gauge("matcher_customers", "Customers remembered here."),
             state_bytes: metrics.gauge(
                 "matcher_customer_state_bytes",
@@ -115,6 +120,7 @@ impl WorkerMetrics {
             self.duplicates(event_type, *count);
         }
         self.taken_before.inc_by(tally.taken_before);
+        self.erased.inc_by(tally.erased);
         self.transactions
             .with_label_values(&["committed"])
             .observe(took.as_secs_f64());
@@ -167,6 +173,7 @@ pub(super) struct Tally {
     dead_letters: Vec<&'static str>,
     duplicates: BTreeMap<String, u64>,
     taken_before: u64,
+    pub(super) erased: u64,
 }
 
 /// What one worker remembers.

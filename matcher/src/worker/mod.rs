@@ -335,6 +335,16 @@ impl Worker {
         message: &BorrowedMessage<'_>,
     ) -> Result<(Batch, Option<Waiting>), Rebuild> {
         let mut batch = self.batch(state)?;
+        let arrival = Arrival {
+            offset: message.offset(),
+            time: self.clock.bound(message.timestamp().to_millis()),
+        };
+        let partition = customers.of(message.partition());
+        // Only what has no value can be a control record, so that events need not be asked for it.
+        let control = match message.payload() {
+            None => record::header(message, header::CONTROL),
+            Some(_) => None,
+        };
         let record = Record {
             key: message.key(),
             value: message.payload(),
@@ -344,13 +354,12 @@ impl Worker {
                 None
             },
         };
-        let arrival = Arrival {
-            offset: message.offset(),
-            time: self.clock.bound(message.timestamp().to_millis()),
-        };
         let mut winners = Vec::new();
-        let partition = customers.of(message.partition());
-        let decided = (self.engine).decide(record, arrival, &batch.rules, partition, &mut winners);
+        let engine = &mut self.engine;
+        let decided = match control {
+            Some(word) => engine.control(word, message.key(), arrival, partition),
+            None => engine.decide(record, arrival, &batch.rules, partition, &mut winners),
+        };
         match decided {
             Ok(Decided::New(event)) => {
                 for rule in winners {
@@ -363,6 +372,13 @@ impl Worker {
                 }
             }
             Ok(Decided::Duplicate(event)) => batch.tally.repeated(event.event_type),
+            Ok(Decided::Erased(customer)) => {
+                batch.load.output_bytes += self
+                    .emitter
+                    .write_erased(&batch.transaction, message, customer)
+                    .map_err(Rebuild::Produce)?;
+                batch.tally.erased += 1;
+            }
             Ok(Decided::TakenBefore) => batch.tally.came_again(),
             Err(Undecided::Unread(Unread::Waiting(schema))) => {
                 let waiting = Waiting {
@@ -440,7 +456,8 @@ impl Worker {
             customers.roll_back();
             return self.abandon(group, batch.transaction.abort()?);
         };
-        let is_known = |identity| self.surroundings.counted.is_known(identity);
+        let counted = &self.surroundings.counted;
+        let is_known = |identity, oldest| counted.is_known(identity, oldest);
         for (number, partition) in customers.changed(&self.engine, &is_known)? {
             self.emitter
                 .write_state(&batch.transaction, number, partition)

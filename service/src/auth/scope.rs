@@ -17,6 +17,10 @@ pub enum Scope {
     CampaignsWrite,
     /// See matches.
     MatchesRead,
+    /// See what is remembered of a customer, and their matches.
+    CustomersRead,
+    /// Forget a customer everywhere.
+    CustomersErase,
     /// See dead letters and send them through again.
     DeadLettersRedrive,
 }
@@ -28,11 +32,13 @@ pub struct UnknownScope(String);
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::EventsWrite,
         Self::CampaignsRead,
         Self::CampaignsWrite,
         Self::MatchesRead,
+        Self::CustomersRead,
+        Self::CustomersErase,
         Self::DeadLettersRedrive,
     ];
 
@@ -43,6 +49,8 @@ impl Scope {
             Self::CampaignsRead => "campaigns:read",
             Self::CampaignsWrite => "campaigns:write",
             Self::MatchesRead => "matches:read",
+            Self::CustomersRead => "customers:read",
+            Self::CustomersErase => "customers:erase",
             Self::DeadLettersRedrive => "dead-letters:redrive",
         }
     }

@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod config;
 pub mod contact;
+pub mod partitioner;
 pub mod reader;
 pub mod record;
 pub mod topics;

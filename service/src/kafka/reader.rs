@@ -10,6 +10,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::contact::Watched;
+use super::partitioner::partition_of;
 use crate::settings::KafkaSettings;
 
 /// How long the broker may take to answer a question.
@@ -153,6 +154,23 @@ impl TopicReader {
     /// # Errors
     /// [`ReadError`]: the broker does not answer, or the topic has not one partition.
     pub fn open(source: &TopicSource) -> Result<Self, ReadError> {
+        let reader = Self::connect(source)?;
+        reader.check_partitions()?;
+        Ok(reader)
+    }
+
+    /// Connects to the partition that the records of a key are in. Nothing is read yet.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the broker does not answer, or there is no such topic.
+    pub fn open_of_key(source: &TopicSource, key: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Self::connect(source)?;
+        let partitions = reader.partitions()?;
+        reader.source.partition = Some(partition_of(key, partitions));
+        Ok(reader)
+    }
+
+    fn connect(source: &TopicSource) -> Result<Self, ReadError> {
         let make = |config: &ClientConfig| {
             let made: Result<BaseConsumer<Watched>, _> =
                 config.create_with_context(Watched::default());
@@ -161,13 +179,11 @@ impl TopicReader {
                 error,
             })
         };
-        let reader = Self {
+        Ok(Self {
             consumer: make(&source.reader)?,
             observer: make(&source.observer)?,
             source: source.clone(),
-        };
-        reader.check_partitions()?;
-        Ok(reader)
+        })
     }
 
     /// Begins to read at an offset, as soon as everything that the topic has now is decided: otherwise
@@ -234,17 +250,26 @@ impl TopicReader {
         self.consumer.unassign().map_err(|error| self.lost(error))
     }
 
-    fn check_partitions(&self) -> Result<(), ReadError> {
+    /// How many partitions the topic has.
+    fn partitions(&self) -> Result<usize, ReadError> {
         let topic = &self.source.topic;
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), ASK)
             .map_err(|error| self.unanswered("the partitions", error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let partitions = found.map_or(0, |found| found.partitions().len());
-        let topic = topic.clone();
+        match found.map_or(0, |found| found.partitions().len()) {
+            0 => Err(ReadError::Missing {
+                topic: topic.clone(),
+            }),
+            partitions => Ok(partitions),
+        }
+    }
+
+    fn check_partitions(&self) -> Result<(), ReadError> {
+        let partitions = self.partitions()?;
+        let topic = self.source.topic.clone();
         match self.source.partition {
-            _ if partitions == 0 => Err(ReadError::Missing { topic }),
             None if partitions > 1 => Err(ReadError::Partitions { topic, partitions }),
             Some(partition) if usize::try_from(partition).is_ok_and(|it| it >= partitions) => {
                 Err(ReadError::NoPartition {
@@ -257,7 +282,8 @@ impl TopicReader {
         }
     }
 
-    fn partition(&self) -> i32 {
+    /// The partition that is read.
+    pub fn partition(&self) -> i32 {
         self.source.partition.unwrap_or(0)
     }
 

@@ -51,6 +51,8 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
     let compacted = ("cleanup.policy", "compact".to_owned());
     // A reader that was away for less than this still sees that a campaign was deleted.
     let tombstones = ("delete.retention.ms", (7 * DAY_MS).to_string());
+    // What an erased customer left in older records is off the disks after this, also where little is written (KIP-354).
+    let gone = ("max.compaction.lag.ms", (7 * DAY_MS).to_string());
     let for_ever = ("retention.ms", "-1".to_owned());
     let long = ("retention.ms", (90 * DAY_MS).to_string());
     // An event plus its reason must fit wherever the event fitted.
@@ -61,7 +63,7 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
         topic(&topics.campaign_changes_topic, 1, &[for_ever]),
         topic(&topics.matches_topic, partitions, &[]),
         topic(&topics.claims_topic, partitions, &[]),
-        topic(&topics.customer_state_topic, partitions, &[compacted]),
+        topic(&topics.customer_state_topic, partitions, &[compacted, gone]),
         topic(&topics.dead_letters_topic, partitions, &[long, large]),
     ]
 }

@@ -73,10 +73,22 @@ impl Machine {
                 Outcome::New(ids.collect())
             }
             Ok(Decided::Duplicate(_)) => Outcome::Duplicate,
-            Ok(Decided::TakenBefore) => panic!("offset {offset} was not taken before"),
+            Ok(Decided::TakenBefore | Decided::Erased(_)) => {
+                panic!("offset {offset} is a new event")
+            }
             Err(Undecided::Unread(Unread::Never(reason))) => Outcome::Refused(reason.code()),
             Err(other) => panic!("{other}"),
         }
+    }
+
+    fn erase(&mut self, erase: &stream::Erase, offset: usize) {
+        let arrival = Arrival {
+            offset: i64::try_from(offset).unwrap(),
+            time: erase.record,
+        };
+        let key = Some(erase.customer.as_bytes());
+        let erased = (self.engine).control(b"erase", key, arrival, &mut self.partition);
+        assert!(matches!(erased, Ok(Decided::Erased(it)) if it == erase.customer));
     }
 
     /// Campaign and event of what is due.
@@ -98,7 +110,7 @@ impl Machine {
 
     fn commit(&mut self, next: usize) {
         self.engine
-            .sweep(&mut self.partition, 2, &|_| true)
+            .sweep(&mut self.partition, 2, &|_, _| true)
             .unwrap();
         let changes = &mut self.log.changes;
         self.partition.changes(|change| {
@@ -139,6 +151,11 @@ fn compare(seed: u64) {
                     "seed {seed}, event {offset}: {}",
                     event.json()
                 );
+                offset += 1;
+            }
+            Step::Erase(erase) => {
+                model.erase(erase);
+                machine.erase(erase, offset);
                 offset += 1;
             }
             Step::Due(now) => {
@@ -184,6 +201,10 @@ fn run(seed: u64, fault: Option<(usize, Fault)>) -> (Trace, Vec<u8>) {
             }
             Step::Event(event) => {
                 trace.insert(at, format!("{:?}", machine.take(event, offset)));
+                offset += 1;
+            }
+            Step::Erase(erase) => {
+                machine.erase(erase, offset);
                 offset += 1;
             }
             // Only what is committed can be due.
@@ -252,6 +273,10 @@ fn the_streams_have_all_that_can_happen() {
                     continue;
                 }
                 Step::Commit => continue,
+                Step::Erase(erase) => {
+                    model.erase(erase);
+                    "erased".to_owned()
+                }
                 Step::Event(event) => match model.take(event) {
                     Outcome::New(ids) if ids.is_empty() => "no match".to_owned(),
                     Outcome::New(_) => "match".to_owned(),
@@ -276,6 +301,7 @@ fn the_streams_have_all_that_can_happen() {
         "due",
         "condition",
         "limit",
+        "erased",
     ] {
         assert!(
             seen.get(what).is_some_and(|count| *count > 50),

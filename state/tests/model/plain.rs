@@ -10,7 +10,7 @@ use schemas::{Campaign, Document, Event, Limits, Status};
 use serde_json::{Value as Json, json};
 use state::EventTimes;
 
-use crate::stream::Arriving;
+use crate::stream::{Arriving, Erase};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -96,6 +96,15 @@ impl Model {
             }
         }
         Outcome::New(won)
+    }
+
+    pub(crate) fn erase(&mut self, erase: &Erase) {
+        self.clock = self.clock.max(erase.record);
+        let is_theirs = |customer: &str| customer == erase.customer;
+        self.seen.retain(|(customer, _)| !is_theirs(customer));
+        self.counted.retain(|(customer, _), _| !is_theirs(customer));
+        self.granted.retain(|(customer, _), _| !is_theirs(customer));
+        (self.waiting).retain(|anchor| !is_theirs(&anchor.event.customer));
     }
 
     fn count(&mut self, campaign: &Campaign, event: &Arriving) {

@@ -14,6 +14,7 @@ pub(crate) struct Stream {
 pub(crate) enum Step {
     Change(Box<Campaign>),
     Event(Arriving),
+    Erase(Erase),
     /// Look for what is due at that time.
     Due(i64),
     Commit,
@@ -28,6 +29,12 @@ pub(crate) struct Arriving {
     pub(crate) at: i64,
     pub(crate) record: i64,
     pub(crate) payload: Json,
+}
+
+/// A record that asks to forget a customer.
+pub(crate) struct Erase {
+    pub(crate) customer: String,
+    pub(crate) record: i64,
 }
 
 impl Arriving {
@@ -102,6 +109,10 @@ impl Stream {
                     again.record = record;
                     steps.push(Step::Event(again));
                 }
+                6 if dice.one_in(2) => steps.push(Step::Erase(Erase {
+                    customer: dice.pick(&customers),
+                    record,
+                })),
                 _ => {
                     let late = [
                         0,

@@ -146,9 +146,13 @@ impl Guarded {
 }
 
 fn send(process: &Process, path: &str, document: &Value) -> u16 {
+    ask(process, "POST", path, document.to_string().as_bytes())
+}
+
+fn ask(process: &Process, method: &str, path: &str, body: &[u8]) -> u16 {
     let mut connection = Connection::open(process.api()).expect("it listens");
     let headers = [("content-type", "application/json")];
-    let request = request("POST", path, &headers, document.to_string().as_bytes());
+    let request = request(method, path, &headers, body);
     connection.ask(&request).expect("an answer").status
 }
 
@@ -218,6 +222,13 @@ fn each_service_does_its_work_with_what_the_page_grants_and_is_refused_what_is_b
     assert_eq!(redriven["redriven"][0]["count"], 1, "{redriven}");
     wait::until("the same letter", PATIENCE, || {
         (matcher.metric("matcher_dead_letters_total")? >= 2.0).then_some(())
+    });
+
+    // A customer is told of, and forgotten.
+    assert_eq!(ask(&admin, "GET", "/v1/customers/ada", b""), 200);
+    assert_eq!(ask(&admin, "DELETE", "/v1/customers/ada", b""), 202);
+    wait::until("the customer to be forgotten", PATIENCE, || {
+        (matcher.metric("recorder_customers_erased_total")? >= 1.0).then_some(())
     });
 
     refusals::check(&guarded);

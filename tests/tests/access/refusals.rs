@@ -130,11 +130,12 @@ pub(crate) fn check(guarded: &Guarded) {
     read("matcher", "campaign-changes");
 
     write("campaign-admin", "matches");
-    write("campaign-admin", "events");
+    write("campaign-admin", "customer-state");
     read("campaign-admin", "events");
 
     write("rewards", "matches");
     read("rewards", "events");
+    read("rewards", "customer-state");
 
     write("operator", "campaigns");
     write("operator", "matches");

@@ -26,8 +26,10 @@ fn a_key_allows_what_its_scopes_say_and_its_name_stands_in_the_history() {
     let file = folder.path().join("keys");
     let reader = key(&file, "reader", "campaigns:read");
     let writer = key(&file, "ada", "campaigns:read,campaigns:write");
+    let support = key(&file, "support", "customers:read");
     let installation = Installation::new();
     let replica = installation.replica_with(&[("API_KEYS_FILE", file.to_str().unwrap())]);
+    let support = replica.api.with_key(&support);
     let (reader, writer) = (replica.api.with_key(&reader), replica.api.with_key(&writer));
 
     let nobody = replica.api.get("/v1/campaigns").is(401);
@@ -48,6 +50,11 @@ fn a_key_allows_what_its_scopes_say_and_its_name_stands_in_the_history() {
         .post("/v1/campaigns:check", &campaign("ten", ""))
         .is(200);
     writer.get("/v1/matches?event_id=e").is(403);
+    writer.get("/v1/customers/ada").is(403);
+    support.get("/v1/customers/ada").is(200);
+    let refused = support.delete("/v1/customers/ada", "*").is(403);
+    let detail = refused.json["detail"].as_str().unwrap();
+    assert!(detail.contains("customers:erase"), "{detail}");
     let history = reader.get("/v1/campaigns/ten/history").is(200).json;
     assert_eq!(history["changes"][0]["actor"], "ada");
     // The description is for everybody.

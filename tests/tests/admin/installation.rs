@@ -60,6 +60,11 @@ impl Installation {
                 "CAMPAIGN_CHANGES_TOPIC".to_owned(),
                 self.world.topic("campaign-changes"),
             ),
+            ("EVENTS_TOPIC".to_owned(), self.world.topic("events")),
+            (
+                "CUSTOMER_STATE_TOPIC".to_owned(),
+                self.world.topic("customer-state"),
+            ),
             ("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
             (
                 "LOG_FILTER".to_owned(),

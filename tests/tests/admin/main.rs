@@ -5,6 +5,7 @@ mod installation;
 mod load;
 
 mod access;
+mod customers;
 mod lifecycle;
 mod matches;
 mod replicas;

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
-use schemas::{Event, Limits, Reader, Unread};
+use schemas::{Event, Limits, Reader, Span, Unread};
 use serde::Serialize;
 use state::Verdict;
 
@@ -69,13 +69,13 @@ struct MatchLine<'a> {
     campaign_id: &'a str,
 }
 
-/// Evaluates all events. `progress` is told how many bytes are done.
+/// Evaluates all events, and lets time pass after the last of them. `progress` is told how many bytes are done.
 ///
 /// # Errors
 /// The events cannot be read, or the matches not written.
 pub(super) fn all(
     events: impl Read + Send,
-    rules: &RuleSet,
+    (rules, advance): (&RuleSet, Option<Span>),
     threads: NonZero<usize>,
     mut matches: Option<&mut (impl Write + Send)>,
     mut progress: impl FnMut(u64),
@@ -113,6 +113,13 @@ pub(super) fn all(
             .join()
             .unwrap_or_else(|cause| std::panic::resume_unwind(cause));
         read.context("the events cannot be read")?;
+        if let Some(span) = advance {
+            written.clear();
+            totals.add(order.pass(span, &mut written)?);
+            if let Some(matches) = &mut matches {
+                (matches.write_all(&written)).context("the matches cannot be written")?;
+            }
+        }
         Ok(totals)
     })
 }
@@ -284,7 +291,7 @@ mod tests {
         let threads = NonZero::new(threads).unwrap();
         let totals = all(
             events.as_bytes(),
-            &rules(),
+            (&rules(), None),
             threads,
             Some(&mut matches),
             |_| {},

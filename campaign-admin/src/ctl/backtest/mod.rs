@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Args;
 use rules::RuleSet;
+use schemas::Span;
 use serde_json::json;
 use service::metrics::peak_memory_bytes;
 
@@ -36,6 +37,10 @@ pub(crate) struct Backtest {
     /// File for the matches, in the order of the events: `event_id` and `campaign_id`, one JSON document a line
     #[arg(long, value_name = "FILE")]
     matches: Option<PathBuf>,
+
+    /// Time that passes after the last event, as 31d: what waits for nothing to happen may be due then
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    advance: Option<Span>,
 
     /// Threads that evaluate [default: one a core]
     #[arg(long, value_name = "N")]
@@ -64,9 +69,13 @@ impl Backtest {
         let megabytes = |bytes: u64| bytes / 1_000_000;
 
         let started = Instant::now();
-        let totals = evaluate::all(events, &rules, threads, matches.as_mut(), |bytes| {
-            progress.set(megabytes(bytes), size.map(megabytes));
-        })
+        let totals = evaluate::all(
+            events,
+            (&rules, self.advance),
+            threads,
+            matches.as_mut(),
+            |bytes| progress.set(megabytes(bytes), size.map(megabytes)),
+        )
         .with_context(|| self.events.display().to_string())?;
         let seconds = started.elapsed().as_secs_f64();
         progress.end();

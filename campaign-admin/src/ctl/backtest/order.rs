@@ -79,6 +79,16 @@ impl<'r> Order<'r> {
         Ok(totals)
     }
 
+    /// Lets time pass after the last event; matches of what waited are added to `out`.
+    pub(super) fn pass(&mut self, span: Span, out: &mut Vec<u8>) -> Result<Totals, StateError> {
+        let mut totals = Totals::default();
+        let until = self.partition.clock().saturating_add(span.as_millis());
+        self.partition.advance(until, self.offset);
+        self.due(&mut totals, out)?;
+        totals.undefined_rewards += self.engine.take_undefined_rewards();
+        Ok(totals)
+    }
+
     fn decide(
         &mut self,
         line: &[u8],
@@ -100,7 +110,9 @@ impl<'r> Order<'r> {
                 }
             }
             Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
-            Ok(Decided::TakenBefore) => unreachable!("offsets ascend"),
+            Ok(Decided::TakenBefore | Decided::Erased(_)) => {
+                unreachable!("offsets ascend, and a file has no control records")
+            }
             Err(Undecided::Unread(Unread::Never(reason))) => {
                 *totals.dead_letters.entry(reason.code()).or_default() += 1;
             }

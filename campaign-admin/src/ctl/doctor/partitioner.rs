@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use rdkafka::Message as _;
+use service::kafka::partitioner::partition_of;
 
 use super::Check;
 use crate::ctl::kafka::{Cluster, Range, Reader, Start};
@@ -28,16 +29,15 @@ struct Sample {
 }
 
 impl Sample {
-    fn add(&mut self, key: Option<&[u8]>, partition: i32, partitions: u32) {
+    fn add(&mut self, key: Option<&[u8]>, partition: i32, partitions: usize) {
         self.events += 1;
         let Some(key) = key.filter(|key| !key.is_empty()) else {
             self.without_key += 1;
             return;
         };
-        let here = u32::try_from(partition).unwrap_or(u32::MAX);
-        if by_murmur2(key, partitions) != here {
+        if partition_of(key, partitions) != partition {
             self.elsewhere += 1;
-            self.by_crc += u64::from(by_crc32(key, partitions) == here);
+            self.by_crc += u64::from(by_crc32(key, partitions) == partition);
             if self.example.is_none() {
                 self.example = Some(String::from_utf8_lossy(key).into_owned());
             }
@@ -82,7 +82,7 @@ impl Sample {
 pub(super) fn look(cluster: &Cluster, sample: u32) -> anyhow::Result<Vec<Check>> {
     let topic = &cluster.topics.events_topic;
     let all = Reader::open(cluster, topic, Start::Beginning)?.ranges;
-    let partitions = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let partitions = all.len();
     let newest: BTreeMap<i32, Range> = all
         .into_iter()
         .map(|(partition, Range { start, end })| {
@@ -99,35 +99,8 @@ pub(super) fn look(cluster: &Cluster, sample: u32) -> anyhow::Result<Vec<Check>>
     Ok(vec![found.check()])
 }
 
-fn by_murmur2(key: &[u8], partitions: u32) -> u32 {
-    (murmur2(key) & 0x7fff_ffff) % partitions
-}
-
-fn by_crc32(key: &[u8], partitions: u32) -> u32 {
-    crc32(key) % partitions
-}
-
-/// `MurmurHash2`, 32 bits, with the seed of Kafka's Java client (`Utils.murmur2`).
-fn murmur2(key: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
-    let mut hash = 0x9747_b28c ^ length;
-    let mut words = key.chunks_exact(4);
-    for word in &mut words {
-        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        for (place, byte) in rest.iter().enumerate() {
-            hash ^= u32::from(*byte) << (8 * place);
-        }
-        hash = hash.wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    hash ^ (hash >> 15)
+fn by_crc32(key: &[u8], partitions: usize) -> i32 {
+    i32::try_from(crc32(key) as usize % partitions).unwrap_or(-1)
 }
 
 /// CRC-32 of IEEE 802.3, as zlib's and librdkafka's.
@@ -144,25 +117,6 @@ mod tests {
     use super::super::Level;
     use super::*;
 
-    // Kafka's own cases, in its UtilsTest.testMurmur2.
-    #[test]
-    fn murmur2_is_that_of_the_java_client() {
-        let cases: [(&str, i32); 6] = [
-            ("21", -973_932_308),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            (
-                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
-                -58_897_971,
-            ),
-            ("abc", 479_470_107),
-        ];
-        for (key, expected) in cases {
-            assert_eq!(murmur2(key.as_bytes()).cast_signed(), expected, "{key}");
-        }
-    }
-
     #[test]
     fn crc32_is_that_of_zlib() {
         // The check value that every catalogue of CRCs lists.
@@ -176,10 +130,10 @@ mod tests {
         let mut mixed = Sample::default();
         for number in 0..1_000 {
             let key = key(number);
-            let here = by_murmur2(&key, 6).cast_signed();
+            let here = partition_of(&key, 6);
             java.add(Some(&key), here, 6);
             mixed.add(Some(&key), here, 6);
-            mixed.add(Some(&key), by_crc32(&key, 6).cast_signed(), 6);
+            mixed.add(Some(&key), by_crc32(&key, 6), 6);
         }
         assert_eq!(java.check().level, Level::Good);
         assert!(mixed.parted > 500, "{}", mixed.parted);
