@@ -1,7 +1,7 @@
 //! What the matcher remembers of a customer, read from its changelog, and the record that makes it forget them.
 //!
-//! The changelog is not kept here: nobody asks often, and a partition of a million customers is read in seconds. A customer's
-//! records are in the partition that murmur2 gives, as their events are.
+//! The changelog is not kept here: nobody asks often, and only the customer's partition is read, the one that murmur2 gives,
+//! where their events are.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -211,3 +211,21 @@ pub(super) struct WaitDocument {
     #[schema(value_type = String, format = DateTime)]
     due: Timestamp,
 }
+
+/// An event whose time to wait is over, and nothing came between.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct OverDocument {
+    /// The event.
+    event_id: String,
+    /// Whose it is.
+    customer_id: String,
+    /// When its time was over.
+    #[schema(value_type = String, format = DateTime)]
+    due: Timestamp,
+    /// What it wins then.
+    #[schema(value_type = Option<Object>)]
+    reward: Option<Map<String, Value>>,
+    /// Why it wins nothing all the same.
+    why: Option<String>,
+}

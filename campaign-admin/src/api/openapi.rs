@@ -149,6 +149,15 @@ mod tests {
         assert_eq!(properties("CampaignAccountDocument"), fields(&account));
         assert_eq!(properties("HoldingDocument"), fields(&account["holds"][0]));
         assert_eq!(properties("WaitDocument"), fields(&account["waits"][0]));
+        let over = state::Over {
+            event_id: "e".to_owned(),
+            customer_id: "c".to_owned(),
+            due: time.parse().unwrap(),
+            reward: None,
+            why: None,
+        };
+        let over = serde_json::to_value(over).unwrap();
+        assert_eq!(properties("OverDocument"), fields(&over));
         let won = json!({
             "match_id": "e:ten", "event_id": "e", "campaign_id": "ten", "campaign_version": 1,
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,

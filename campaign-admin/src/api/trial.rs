@@ -3,16 +3,16 @@
 use axum::Json;
 use jiff::Timestamp;
 use rules::Explanation;
-use schemas::{Document, Event, Limits};
+use schemas::{Document, Event, Limits, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use service::auth::Principal;
 use service::http::problem::{BAD_REQUEST, Fault, INVALID};
 use service::http::{Problem, extract};
-use state::Trial;
+use state::{Over, Trial};
 use utoipa::ToSchema;
 
-use super::document::{CampaignDocument, EventDocument};
+use super::document::{CampaignDocument, EventDocument, OverDocument};
 
 /// Most events of one trial.
 const MAX_EVENTS: usize = 100;
@@ -25,7 +25,7 @@ pub(super) struct TrialRequest {
     #[schema(value_type = CampaignDocument)]
     campaign: Value,
     /// At most 100 events, in their order: what the campaign counts is counted from the first on. Of the envelope only `event_type` is needed: the others are made up, and the time is
-    /// now.
+    /// now. `{"advance": "31d"}` among them lets time pass.
     #[schema(value_type = Vec<EventDocument>, max_items = 100)]
     events: Vec<Value>,
 }
@@ -35,6 +35,10 @@ pub(super) struct TrialRequest {
 pub(super) struct TrialReport {
     /// For each event.
     results: Vec<TrialResult>,
+    /// Events whose time to wait is over, and nothing came between.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<OverDocument>>)]
+    over: Vec<Over>,
 }
 
 /// How an event fares with the campaign.
@@ -82,16 +86,37 @@ pub(super) async fn run(
     let mut trial = Trial::new(&rule);
     let mut results = Vec::new();
     let mut faults = Vec::new();
+    let mut over = Vec::new();
     for (at, event) in request.events.into_iter().enumerate() {
+        if let Some(span) = event.get("advance").filter(|_| is_alone(&event)) {
+            match serde_json::from_value::<Span>(span.clone()) {
+                Ok(span) => {
+                    let begin = trial.now().unwrap_or_else(|| now.as_millisecond());
+                    trial.pass(begin.saturating_add(span.as_millis()));
+                }
+                Err(error) => {
+                    let place = format!("/events/{at}/advance");
+                    faults.push(Fault::new(place, error.to_string()));
+                }
+            }
+            over.extend(trial.take_over());
+            continue;
+        }
         match fare(&mut trial, event, at, now) {
             Ok(result) => results.push(result),
             Err(detail) => faults.push(Fault::new(format!("/events/{at}"), detail)),
         }
+        over.extend(trial.take_over());
     }
     if faults.is_empty() {
-        return Ok(Json(TrialReport { results }));
+        return Ok(Json(TrialReport { results, over }));
     }
     Err(Problem::new(&INVALID, "not every event is one").errors(faults))
+}
+
+/// Whether an object has one field.
+fn is_alone(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| fields.len() == 1)
 }
 
 /// How an event fares, or what is wrong with it.
@@ -160,5 +185,26 @@ mod tests {
         let error = fare_of("active", json!({"event_type": 7})).unwrap_err();
         assert!(error.contains("event_type"), "{error}");
         assert!(fare_of("active", json!([])).is_err());
+    }
+
+    #[tokio::test]
+    async fn time_passes_among_the_events_and_what_waited_is_told_of() {
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "reward": {"kind": "credit"}, "when": {"event_type": ["sign_up"]},
+            "across": [{"absent": true, "within": "30d", "when": {"event_type": ["purchase"]}}],
+        });
+        let run = async |events: Value| {
+            let request = json!({"campaign": campaign, "events": events});
+            let request = serde_json::from_value(request).unwrap();
+            let report = run(Principal::anonymous(), extract::Json(request)).await;
+            report.map(|Json(report)| report)
+        };
+        let events = json!([{"event_type": "sign_up"}, {"advance": "31d"}]);
+        let report = run(events).await.unwrap();
+        assert_eq!((report.results.len(), report.over.len()), (1, 1));
+        assert!(!report.results[0].wins && report.over[0].wins());
+        let events = json!([{"event_type": "sign_up"}, {"advance": "29d"}]);
+        assert!(run(events).await.unwrap().over.is_empty());
+        assert!(run(json!([{"advance": "soon"}])).await.is_err());
     }
 }

@@ -420,3 +420,29 @@ fn path(id: &str, further: &str) -> anyhow::Result<String> {
     }
     Ok(format!("/v1/campaigns/{id}{further}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customers_id_is_one_step_of_the_address_whatever_is_in_it() {
+        let api = Api {
+            http: service::http::client::client(TIMEOUT).unwrap(),
+            base: "https://campaigns.example.com/shop/".parse().unwrap(),
+            flag: "--server",
+            token: None,
+            context: None,
+        };
+        let path = |id: &str| {
+            let request = api.request_of_customer(Method::GET, id);
+            request.map(|request| request.0.url().path().to_owned())
+        };
+        assert_eq!(path("c-1").unwrap(), "/shop/v1/customers/c-1");
+        let found = path("a/b?c#d %2e é").unwrap();
+        assert_eq!(found, "/shop/v1/customers/a%2Fb%3Fc%23d%20%252e%20%C3%A9");
+        for id in ["", ".", "..", "a\nb"] {
+            assert!(path(id).is_err(), "{id:?}");
+        }
+    }
+}
