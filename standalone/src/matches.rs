@@ -9,10 +9,12 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use rdkafka::Message as _;
-use schemas::{Match, Reader, Unread};
+use rdkafka::message::BorrowedMessage;
+use schemas::names::header;
+use schemas::{Control, DeadLetterReason, Match, Reader, Unread};
 use serde::{Deserialize, Serialize};
 use service::Shutdown;
-use service::kafka::record::encoded;
+use service::kafka::record::{self, encoded};
 use service::settings::KafkaSettings;
 
 use crate::topic::{Start, TopicReader};
@@ -73,6 +75,16 @@ impl Matches {
         {
             kept.by_id.remove(&oldest);
         }
+    }
+
+    /// Forgets what a customer has won so far.
+    pub fn forget(&self, customer_id: &str) {
+        let mut kept = self.lock();
+        let Kept {
+            by_id, in_order, ..
+        } = &mut *kept;
+        by_id.retain(|_, won| won.customer_id != customer_id);
+        in_order.retain(|id| by_id.contains_key(id));
     }
 
     /// `/matches`, with `customer_id`, `event_id`, `campaign_id` and `limit` to choose by.
@@ -143,6 +155,13 @@ pub fn follow(
         let Some(message) = reader.next(Duration::from_millis(100)) else {
             continue;
         };
+        if let Some(asked) = control(&message) {
+            match asked {
+                Ok((Control::Erase, customer)) => matches.forget(customer),
+                Err(error) => tracing::warn!(%error, offset = message.offset(), "skipped"),
+            }
+            continue;
+        }
         let read = loop {
             match documents.read_match(encoded(&message)) {
                 Err(Unread::Waiting(_)) if !shutdown.is_requested() => shutdown.wait(ASK_AGAIN),
@@ -160,6 +179,17 @@ pub fn follow(
         }
     }
     Ok(())
+}
+
+/// What a record without a value asks for, and about whom.
+fn control<'m>(
+    message: &'m BorrowedMessage<'_>,
+) -> Option<Result<(Control, &'m str), DeadLetterReason>> {
+    if message.payload().is_some() {
+        return None;
+    }
+    let word = record::header(message, header::CONTROL)?;
+    Some(Control::read(word, message.key()))
 }
 
 #[cfg(test)]
@@ -209,6 +239,12 @@ mod tests {
             }),
             ["e-2:coffee"]
         );
+        assert_eq!(matches.page(&Wanted::default()).repeated, 1);
+        // What is won again after that is no repetition.
+        matches.forget("bob");
+        assert_eq!(ids(Wanted::default()), ["e-1:ten"]);
+        matches.insert(won("e-2", "ten", "bob"));
+        assert_eq!(ids(Wanted::default()), ["e-2:ten", "e-1:ten"]);
         assert_eq!(matches.page(&Wanted::default()).repeated, 1);
     }
 }

@@ -82,6 +82,18 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
         matches.iter().find(|won| won["event_id"] == sent).map(drop)
     });
 
+    // And forgotten, with who sent them.
+    let request = http::request("GET", "/v1/customers/ada", &[], b"");
+    let told = api.ask(&request).expect("an answer");
+    assert_eq!(told.status, 200, "{}", told.json());
+    let request = http::request("DELETE", "/v1/customers/ada", &[], b"");
+    let answer = api.ask(&request).expect("an answer");
+    assert_eq!(answer.status, 202, "{}", answer.json());
+    wait::until("ada to be forgotten", Duration::from_secs(30), || {
+        let page = demo.matches("?customer_id=ada")?;
+        page["matches"].as_array()?.is_empty().then_some(())
+    });
+
     // Nobody else can open its data.
     let second = Command::new(binary("standalone"))
         .args([
