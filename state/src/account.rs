@@ -219,7 +219,8 @@ fn of_condition(customer: &Customer, condition: &Condition, now: i64) -> Vec<(St
             };
             let last = events.last().map(|event| moment(event.at));
             let last = last.map_or_else(String::new, |last| format!(", the last time at {last}"));
-            (format!("it happened {} times{last}", events.len()), None)
+            let times = number(events.len() as u64, "time");
+            (format!("it happened {times}{last}"), None)
         }
         Question::Sequence(_) => return Vec::new(),
     };
@@ -366,3 +367,6 @@ impl fmt::Display for Account {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

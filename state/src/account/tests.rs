@@ -1,0 +1,114 @@
+//! What is told of customers, as text.
+
+use schemas::{Campaign, Document, Event, Limits};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::decide::{event_hash, judge};
+
+fn rule(campaign: &Json) -> Rule {
+    let mut whole = json!({
+        "id": "ten", "name": "Ten", "version": 3, "when": {"event_type": ["purchase"]},
+        "reward": {"kind": "credit", "amount": "2.50"},
+    });
+    for (name, value) in campaign.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    Rule::compile(Campaign::from_json(whole.to_string().as_bytes()).unwrap()).unwrap()
+}
+
+/// A customer who did that, each at a time of 2026-11-24.
+fn customer(rules: &[&Rule], events: &[(&str, &str, Json)]) -> Customer {
+    let mut customer = Customer::default();
+    for (offset, (kind, at, payload)) in (0..).zip(events) {
+        let event = json!({
+            "event_id": format!("e-{offset}"), "customer_id": "c-1", "event_type": kind,
+            "occurred_at": format!("2026-11-24T{at}:00Z"), "payload": payload,
+        });
+        let mut document = Document::new();
+        let event = event.to_string();
+        document.read(event.as_bytes(), Limits::default()).unwrap();
+        let event = Event::of(&document).unwrap();
+        let concerning = rules.iter().filter(|rule| rule.concerns(&event));
+        let at = event.occurred_at.as_millisecond();
+        customer.see(at, event_hash(event.event_id));
+        for rule in concerning {
+            judge(rule, &event, offset, &mut customer);
+        }
+    }
+    customer
+}
+
+fn told(customer: &Customer, rules: &[&Rule], now: &str) -> String {
+    let now: Timestamp = format!("2026-11-{now}:00Z").parse().unwrap();
+    let rules = rules.iter().copied();
+    Account::of(customer, rules, now.as_millisecond()).to_string()
+}
+
+#[test]
+fn every_kind_of_memory_is_told_of_as_it_is_now() {
+    let counts = rule(&json!({"across": [
+        {"count": {"at_least": 3}, "within": "7d"},
+        {"sum": {"of": "payload.amount", "at_least": 9}, "calendar": "month", "time_zone": "Europe/Madrid"},
+        {"distinct": {"of": "payload.sku", "at_least": 2}, "session": "30m"},
+        {"average": {"of": "payload.amount", "at_least": 9}, "tumbling": "1h"},
+    ]}));
+    let waits = rule(&json!({"id": "wait", "across": [
+        {"sequence": [{"when": {"event_type": ["visit"]}}], "within": "1d"},
+        {"absent": true, "within": "2d", "when": {"event_type": ["refund"]}},
+    ]}));
+    let limits = rule(
+        &json!({"id": "some", "status": "paused", "limits": {"per_customer": [
+            {"times": 2, "every": "2d"}, {"amount": 20},
+        ]}}),
+    );
+    let rules = [&counts, &waits, &limits];
+    let events = [
+        ("visit", "09:00", json!({})),
+        ("refund", "09:10", json!({})),
+        ("purchase", "10:00", json!({"amount": 10, "sku": "a"})),
+        ("purchase", "10:20", json!({"amount": "5.5", "sku": "b"})),
+    ];
+    let customer = customer(&rules, &events);
+    assert_eq!(
+        told(&customer, &rules, "24T10:30"),
+        r#"4 events will not count again; the first is of 2026-11-24T09:00:00Z, the last of 2026-11-24T10:20:00Z
+some, version 3, paused
+  /limits/per_customer/0 {"times":2,"every":"2d"}: used 2 of 2 times, until 2026-11-26T10:00:00Z
+  /limits/per_customer/1 {"amount":"20"}: used 5 of 20
+ten, version 3, active
+  /across/0 {"count":{"at_least":3},"within":"7d"}: 2 events, until 2026-12-01T10:00:00Z
+  /across/1 {"sum":{"of":"payload.amount","at_least":9},"calendar":"month","time_zone":"Europe/Madrid"}: a sum of 15.5 over 2 values, until 2026-11-30T23:00:00Z
+  /across/2 {"distinct":{"of":"payload.sku","at_least":2},"session":"30m"}: 2 values, until 2026-11-24T10:50:00Z
+  /across/3 {"average":{"of":"payload.amount","at_least":9},"tumbling":"1h"}: an average of 7.75 over 2 values, until 2026-11-24T11:00:00Z
+wait, version 3, active
+  /across/0/sequence/0 {"sequence":[{"when":{"event_type":["visit"]}}],"within":"1d"}: 1 event, the last of 2026-11-24T09:00:00Z, until 2026-11-25T09:00:00Z
+  /across/1 {"absent":true,"within":"2d"}: it happened 1 time, the last time at 2026-11-24T09:10:00Z
+  purchase e-2 of 2026-11-24T10:00:00Z wins at 2026-11-26T10:00:00Z, if nothing comes between
+  purchase e-3 of 2026-11-24T10:20:00Z wins at 2026-11-26T10:20:00Z, if nothing comes between"#
+    );
+    // Later most of it is over, and who counted the rest may be gone.
+    assert_eq!(
+        told(&customer, &[&counts], "26T12:00"),
+        r#"4 events will not count again; the first is of 2026-11-24T09:00:00Z, the last of 2026-11-24T10:20:00Z
+ten, version 3, active
+  /across/0 {"count":{"at_least":3},"within":"7d"}: 2 events, until 2026-12-01T10:00:00Z
+  /across/1 {"sum":{"of":"payload.amount","at_least":9},"calendar":"month","time_zone":"Europe/Madrid"}: a sum of 15.5 over 2 values, until 2026-11-30T23:00:00Z
+  /across/2 {"distinct":{"of":"payload.sku","at_least":2},"session":"30m"}: 0 values
+  /across/3 {"average":{"of":"payload.amount","at_least":9},"tumbling":"1h"}: no value
+of a campaign that is no longer there, or was changed
+  2 events, the last of 2026-11-24T10:20:00Z, kept until the dedup window is over
+  2 events, the last of 2026-11-24T10:20:00Z, kept until its time is over
+  1 event, the last of 2026-11-24T09:10:00Z, kept until its time is over
+  1 event, the last of 2026-11-24T09:00:00Z, kept until its time is over
+  event e-2 of 2026-11-24T10:00:00Z waits for nothing: wait does not ask for it any more
+  event e-3 of 2026-11-24T10:20:00Z waits for nothing: wait does not ask for it any more"#
+    );
+}
+
+#[test]
+fn nothing_is_nothing() {
+    let account = Account::of(&Customer::default(), [&rule(&json!({}))], 0);
+    assert!(account.is_empty());
+    assert_eq!(account.to_string(), "nothing is remembered");
+}
