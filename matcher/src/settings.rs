@@ -1,5 +1,6 @@
 //! The settings of the matcher.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,16 @@ pub struct MatcherSettings {
     /// How far an event's time may be ahead of its record; one beyond is a dead letter
     #[arg(long, env = "MAX_EVENT_AHEAD", default_value = "1d", value_parser = Span::parse)]
     pub max_event_ahead: Span,
+
+    /// Folder of this process alone for what is remembered of customers, which then need not fit in memory; a start reads
+    /// from the changelog only what came after [default: all is in memory]
+    #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Memory for what is at hand of the state's folder, in bytes; each partition takes some 10 MiB besides, and each that is
+    /// being brought back some 50 MiB
+    #[arg(long, env = "STATE_MEMORY", default_value_t = 128 * 1024 * 1024, value_parser = clap::value_parser!(u64).range(8 * 1024 * 1024..))]
+    pub state_memory: u64,
 
     /// File that says where upstream's own Avro records have an event's id, customer, type and time; see
     /// docs/schemas.md

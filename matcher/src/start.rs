@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use disk::Disk;
 use rdkafka::config::ClientConfig;
 use rules::RuleSet;
 use schemas::Encoding;
@@ -20,7 +21,7 @@ use crate::campaigns::{CampaignMetrics, Counted, Follower, FollowerSettings};
 use crate::group::GroupMetrics;
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
-use crate::worker::{Surroundings, Worker, WorkerMetrics, WorkerSettings};
+use crate::worker::{DiskMemory, Memory, Surroundings, Worker, WorkerMetrics, WorkerSettings};
 
 /// A worker that has not beaten for so long hangs. The longest call to Kafka takes 30 s.
 const WORKER_MAX_AGE: Duration = Duration::from_mins(2);
@@ -90,6 +91,7 @@ impl Matcher {
         })?];
 
         let pool = Pool {
+            memory: memory(settings)?,
             settings: settings.clone(),
             documents: documents.clone(),
             schemas: health.component("schemas"),
@@ -133,6 +135,7 @@ impl Matcher {
 /// The workers, before they run.
 struct Pool {
     settings: Settings,
+    memory: Memory,
     documents: Documents,
     /// Ready once it is known how matches are written.
     schemas: Component,
@@ -160,7 +163,8 @@ impl Pool {
         }
         thread::scope(|scope| {
             for number in 0..self.settings.matcher.workers() {
-                let settings = worker_settings(&self.settings, number, encoding);
+                let memory = self.memory.clone();
+                let settings = worker_settings(&self.settings, number, encoding, memory);
                 let name = settings.name.clone();
                 let surroundings = Surroundings {
                     rules: Arc::clone(&self.rules),
@@ -213,7 +217,29 @@ fn recorder_setup(settings: &Settings) -> recorder::Setup {
     }
 }
 
-fn worker_settings(settings: &Settings, number: usize, encoding: Encoding) -> WorkerSettings {
+/// Where customers are remembered. Opens the folder, if there is one.
+fn memory(settings: &Settings) -> anyhow::Result<Memory> {
+    let changelog = &settings.topics.customer_state_topic;
+    let matcher = &settings.matcher;
+    let disk = match &matcher.state_dir {
+        None => None,
+        Some(folder) => {
+            let disk = Disk::open(folder, matcher.state_memory).context("STATE_DIR")?;
+            Some(DiskMemory::new(disk, settings.kafka.clone(), changelog))
+        }
+    };
+    Ok(Memory {
+        changelog: TopicSource::new(&settings.kafka, changelog),
+        disk,
+    })
+}
+
+fn worker_settings(
+    settings: &Settings,
+    number: usize,
+    encoding: Encoding,
+    memory: Memory,
+) -> WorkerSettings {
     let matcher = &settings.matcher;
     let slot = format!("{}-{number}", matcher.instance());
     let transactional_id = format!(
@@ -223,9 +249,8 @@ fn worker_settings(settings: &Settings, number: usize, encoding: Encoding) -> Wo
     let mut consumer = member(settings, &matcher.group, &slot);
     // Whether what waits is due is a question of the clock only where all records are read.
     consumer.set("enable.partition.eof", "true");
-    let topics = &settings.topics;
     WorkerSettings {
-        customer_state: TopicSource::new(&settings.kafka, &topics.customer_state_topic),
+        memory,
         times: matcher.times(),
         name: format!("worker-{number}"),
         consumer,

@@ -15,8 +15,9 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
+use crate::customer::{Customer, Kept, NEVER, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
+use crate::partition::Progress;
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -34,6 +35,10 @@ pub enum StateError {
         /// Where reading stopped.
         at: usize,
     },
+    /// Where customers are kept cannot be read or written. What is there is not to be believed any more; the changelog has
+    /// all of it.
+    #[error("what is remembered of customers cannot be reached: {0}")]
+    Base(String),
 }
 
 const EVENTS: u8 = 0;
@@ -110,17 +115,31 @@ pub(crate) fn header(bytes: &[u8]) -> Result<(i64, i64), StateError> {
     }
 }
 
-/// Writes how far a partition was read.
-pub(crate) fn write_progress(clock: i64, offset: i64, out: &mut Vec<u8>) {
-    let mut out = Writer(out);
-    out.0.push(VERSION);
-    out.signed(clock);
-    out.signed(offset);
+/// When the first of what is waited for is due; none if nothing is.
+pub(crate) fn due(bytes: &[u8]) -> Result<Option<i64>, StateError> {
+    let (_, due) = header(bytes)?;
+    Ok((due != NEVER).then_some(due))
 }
 
-/// Reads how far a partition was read.
-pub(crate) fn read_progress(bytes: &[u8]) -> Result<(i64, i64), StateError> {
-    header(bytes)
+/// Writes how far a partition was read.
+pub(crate) fn write_progress(progress: Progress, out: &mut Vec<u8>) {
+    let mut out = Writer(out);
+    out.0.push(VERSION);
+    out.signed(progress.clock);
+    out.signed(progress.offset);
+    if let Some(lineage) = progress.lineage {
+        out.fixed(lineage);
+    }
+}
+
+/// Reads how far a partition was read. The first releases wrote no lineage, and pass over it.
+pub(crate) fn read_progress(bytes: &[u8]) -> Result<Progress, StateError> {
+    let mut input = Input { bytes, at: 0 };
+    match input.progress() {
+        Ok(progress) => Ok(progress),
+        Err(Stop::Version(version)) => Err(StateError::Version(version)),
+        Err(Stop::Broken) => Err(StateError::Broken { at: input.at }),
+    }
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);
@@ -228,6 +247,20 @@ impl Input<'_> {
             return Err(Stop::Version(version));
         }
         Ok((self.signed()?, self.signed()?))
+    }
+
+    fn progress(&mut self) -> Result<Progress, Stop> {
+        let (clock, offset) = self.header()?;
+        let lineage = if self.at < self.bytes.len() {
+            Some(self.fixed()?)
+        } else {
+            None
+        };
+        Ok(Progress {
+            clock,
+            offset,
+            lineage,
+        })
     }
 
     fn customer(&mut self) -> Result<Customer, Stop> {

@@ -211,10 +211,9 @@ impl Engine {
     ) -> Result<Vec<DueMatch<'r>>, StateError> {
         let mut won = Vec::new();
         while won.is_empty() {
-            let Some(id) = partition.next_due(now) else {
+            let Some(id) = partition.next_due(now)? else {
                 break;
             };
-            let id: Box<str> = id.into();
             let customer = partition.touch(&id)?;
             let (due, waiting) = std::mem::take(&mut customer.waiting)
                 .into_iter()

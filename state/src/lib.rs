@@ -11,6 +11,7 @@ mod codec;
 mod decide;
 
 pub mod account;
+pub mod base;
 pub mod customer;
 pub mod engine;
 pub mod memory;
@@ -18,9 +19,10 @@ pub mod partition;
 pub mod trial;
 
 pub use account::Account;
+pub use base::Base;
 pub use codec::StateError;
 pub use customer::Customer;
 pub use decide::{Verdict, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, DueMatch, Engine, EventTimes, Undecided};
-pub use partition::{Change, Partition};
+pub use partition::{Change, Partition, due_of, is_progress, lineage_of};
 pub use trial::{Over, Trial};

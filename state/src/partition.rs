@@ -1,9 +1,8 @@
 //! The customers of one partition: what is committed, and what the open batch made of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use indexmap::IndexMap;
-
+use crate::base::{Base, Before, Bytes, InMemory, Mark, Put};
 use crate::codec::{self, StateError};
 use crate::customer::{Customer, NEVER};
 
@@ -11,19 +10,16 @@ use crate::customer::{Customer, NEVER};
 ///
 /// Changes are made on copies of the customers that they touch, and take the place of what was there only with
 /// [`commit`](Self::commit). Owned by one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Partition {
     committed: Progress,
-    customers: IndexMap<Box<str>, Box<[u8]>>,
-    /// When something is due, and whose.
-    due: BTreeSet<(i64, Box<str>)>,
+    customers: Box<dyn Base>,
     open: Progress,
     touched: HashMap<Box<str>, Touched>,
     /// The bytes of what was touched, made for the changelog.
     written: Vec<u8>,
-    /// Where the search for expired state goes on.
-    swept: usize,
-    bytes: usize,
+    /// The value of the last record of the partition's progress; empty before the first.
+    progress: Vec<u8>,
 }
 
 /// How far a partition was read.
@@ -33,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) clock: i64,
     /// Offset of the last event.
     pub(crate) offset: i64,
+    /// See [`Partition::lineage`].
+    pub(crate) lineage: Option<u64>,
 }
 
 impl Default for Progress {
@@ -40,14 +38,16 @@ impl Default for Progress {
         Self {
             clock: i64::MIN,
             offset: -1,
+            lineage: None,
         }
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Touched {
     customer: Customer,
-    due: i64,
+    /// What is committed of them.
+    before: Option<Before>,
     /// Where in `written` its bytes are; none when nothing is remembered any more.
     bytes: Option<(usize, usize)>,
 }
@@ -61,55 +61,132 @@ pub struct Change<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+impl Change<'_> {
+    /// Whether it is the record of the partition's progress, which is the last of each batch.
+    pub fn is_progress(&self) -> bool {
+        is_progress(self.key)
+    }
+}
+
+/// Whether a record of the changelog with that key is of the partition's progress, not of a customer.
+pub fn is_progress(key: &[u8]) -> bool {
+    key == PROGRESS
+}
+
 /// The key of the record with the partition's progress. A customer's id is never empty.
 const PROGRESS: &[u8] = b"";
 
+/// When the first of what a customer's state waits for is due; none if nothing is.
+///
+/// # Errors
+/// [`StateError`]: a later release wrote it, or nobody did.
+pub fn due_of(state: &[u8]) -> Result<Option<i64>, StateError> {
+    codec::due(state)
+}
+
+/// The lineage that a record of the partition's progress has; see [`Partition::lineage`].
+///
+/// # Errors
+/// [`StateError`]: a later release wrote it, or nobody did.
+pub fn lineage_of(progress: &[u8]) -> Result<Option<u64>, StateError> {
+    Ok(codec::read_progress(progress)?.lineage)
+}
+
+impl Default for Partition {
+    /// A partition of which nothing is remembered yet, in memory.
+    fn default() -> Self {
+        Self::new(Box::<InMemory>::default(), Progress::default(), Vec::new())
+    }
+}
+
 impl Partition {
-    /// Takes in a record of the changelog, in the order of the log.
+    fn new(customers: Box<dyn Base>, committed: Progress, progress: Vec<u8>) -> Self {
+        Self {
+            committed,
+            customers,
+            open: committed,
+            touched: HashMap::new(),
+            written: Vec::new(),
+            progress,
+        }
+    }
+
+    /// A partition whose customers are there, as far as that value of a record of the partition's progress says; none of an
+    /// empty one.
     ///
     /// # Errors
     /// [`StateError`]: a later release wrote it, or nobody did.
+    pub fn on(customers: Box<dyn Base>, progress: Option<&[u8]>) -> Result<Self, StateError> {
+        let committed = progress.map(codec::read_progress).transpose()?;
+        let progress = progress.unwrap_or_default().to_vec();
+        Ok(Self::new(
+            customers,
+            committed.unwrap_or_default(),
+            progress,
+        ))
+    }
+
+    /// Takes in a record of the changelog, in the order of the log.
+    ///
+    /// # Errors
+    /// [`StateError`]: a later release wrote it, or nobody did, or it cannot be kept.
     pub fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
-        if key == PROGRESS {
+        if is_progress(key) {
             let value = value.ok_or(StateError::Broken { at: 0 })?;
-            self.committed = progress(value)?;
+            self.committed = codec::read_progress(value)?;
             self.open = self.committed;
+            self.progress.clear();
+            self.progress.extend_from_slice(value);
             return Ok(());
         }
-        let key = std::str::from_utf8(key).map_err(|_| StateError::Broken { at: 0 })?;
-        let before = self.customers.get(key).map(|bytes| codec::header(bytes));
-        if let Some(header) = before
-            && let (_, due) = header?
-            && due != NEVER
-        {
-            self.due.remove(&(due, key.into()));
-        }
-        match value {
-            None => self.remove(key),
-            Some(value) => {
-                let (_, due) = codec::header(value)?;
-                if due != NEVER {
-                    self.due.insert((due, key.into()));
-                }
-                self.put(key, value.into());
-            }
-        }
-        Ok(())
+        let id = std::str::from_utf8(key).map_err(|_| StateError::Broken { at: 0 })?;
+        let state = match value {
+            None => None,
+            Some(bytes) => Some(Bytes {
+                bytes,
+                due: codec::due(bytes)?,
+            }),
+        };
+        self.customers.restore(id, state)
+    }
+
+    /// All of the changelog was taken in. `position` is the offset of its last record of the partition's progress.
+    ///
+    /// # Errors
+    /// [`StateError`]: it cannot be kept.
+    pub fn restored(&mut self, position: Option<i64>) -> Result<(), StateError> {
+        let mark = Mark {
+            progress: (!self.progress.is_empty()).then_some(&self.progress),
+            position,
+        };
+        self.customers.put(&mut std::iter::empty(), mark)
+    }
+
+    /// Which changelog this is: a number that the first to keep it elsewhere has thrown, and that each record of the
+    /// partition's progress says again. None before that.
+    pub fn lineage(&self) -> Option<u64> {
+        self.committed.lineage
+    }
+
+    /// From the next batch on the changelog is of that lineage, if it has none yet.
+    pub fn begin_lineage(&mut self, lineage: u64) {
+        self.committed.lineage.get_or_insert(lineage);
+        self.open.lineage.get_or_insert(lineage);
     }
 
     /// How many customers are remembered.
     pub fn len(&self) -> usize {
-        self.customers.len()
+        self.customers.size().customers
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.customers.is_empty()
+        self.len() == 0
     }
 
     /// How many bytes the customers and their ids have.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.customers.size().bytes
     }
 
     /// The time of the partition, in milliseconds since 1970: that of its records so far.
@@ -136,22 +213,17 @@ impl Partition {
         if let Some(touched) = self.touched.get(id) {
             return Ok(Some(touched.customer.clone()));
         }
-        let bytes = self.customers.get(id);
-        bytes.map(|bytes| Customer::from_bytes(bytes)).transpose()
+        let bytes = self.customers.customer(id)?;
+        bytes.map(|bytes| Customer::from_bytes(&bytes)).transpose()
     }
 
     /// The customer, to be changed.
     pub(crate) fn touch(&mut self, id: &str) -> Result<&mut Customer, StateError> {
         // Two look-ups, for a name is made only for who is new in the batch.
         if !self.touched.contains_key(id) {
-            let customer = match self.customers.get(id) {
-                Some(bytes) => Customer::from_bytes(bytes)?,
-                None => Customer::default(),
-            };
-            let touched = Touched {
-                due: customer.due(),
-                customer,
-                bytes: None,
+            let touched = match self.customers.customer(id)? {
+                Some(bytes) => Touched::of(Customer::from_bytes(&bytes)?, &bytes),
+                None => Touched::default(),
             };
             self.touched.insert(id.into(), touched);
         }
@@ -179,33 +251,22 @@ impl Partition {
         oldest: i64,
         is_known: &dyn Fn(u64, i64) -> bool,
     ) -> Result<(), StateError> {
-        for _ in 0..customers.min(self.customers.len()) {
-            if self.swept >= self.customers.len() {
-                self.swept = 0;
-            }
-            let Some((id, bytes)) = self.customers.get_index(self.swept) else {
-                break;
-            };
-            self.swept += 1;
+        let touched = &mut self.touched;
+        self.customers.visit(customers, &mut |id, bytes| {
             let (stale_at, _) = codec::header(bytes)?;
             let is_stale = stale_at < oldest || stale_at == NEVER;
-            if !is_stale || self.touched.contains_key(id) {
-                continue;
+            if !is_stale || touched.contains_key(id) {
+                return Ok(());
             }
             let before = Customer::from_bytes(bytes)?;
             let mut customer = before.clone();
             customer.expire(oldest);
             customer.forget_unknown(oldest, is_known);
             if customer != before {
-                let touched = Touched {
-                    due: before.due(),
-                    customer,
-                    bytes: None,
-                };
-                self.touched.insert(id.clone(), touched);
+                touched.insert(id.into(), Touched::of(customer, bytes));
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Whether the open batch has changed anything.
@@ -227,39 +288,48 @@ impl Partition {
                 touched.bytes = Some((begin, self.written.len()));
             }
             let value = touched.bytes.map(|(begin, end)| &self.written[begin..end]);
-            if value.is_some() || self.customers.contains_key(id) {
+            if value.is_some() || touched.before.is_some() {
                 write(Change {
                     key: id.as_bytes(),
                     value,
                 });
             }
         }
-        let mut progress = Vec::new();
-        codec::write_progress(self.open.clock, self.open.offset, &mut progress);
+        self.progress.clear();
+        codec::write_progress(self.open, &mut self.progress);
         write(Change {
             key: PROGRESS,
-            value: Some(&progress),
+            value: Some(&self.progress),
         });
     }
 
-    /// The batch was committed: what [`changes`](Self::changes) wrote is what is remembered.
-    pub fn commit(&mut self) {
+    /// The batch was committed: what [`changes`](Self::changes) wrote is what is remembered. `position` is the offset that
+    /// the last of it has in the changelog, if that is known; customers in memory need none.
+    ///
+    /// # Errors
+    /// [`StateError::Base`]: it cannot be kept. The changelog has it; restore the partition.
+    pub fn commit(&mut self, position: Option<i64>) -> Result<(), StateError> {
         self.committed = self.open;
-        let written = std::mem::take(&mut self.written);
-        for (id, touched) in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        let written = &self.written;
+        let mut puts = touched.iter_mut().filter_map(|(id, touched)| {
             let due = touched.customer.due();
-            if touched.due != due {
-                self.due.remove(&(touched.due, id.clone()));
-                if due != NEVER {
-                    self.due.insert((due, id.clone()));
-                }
-            }
-            match touched.bytes {
-                Some((begin, end)) => self.put(&id, written[begin..end].into()),
-                None => self.remove(&id),
-            }
-        }
-        self.written = written;
+            let after = touched.bytes.map(|(begin, end)| Bytes {
+                bytes: &written[begin..end],
+                due: (due != NEVER).then_some(due),
+            });
+            let put = Put {
+                id,
+                after,
+                before: touched.before,
+            };
+            (after.is_some() || put.before.is_some()).then_some(put)
+        });
+        let mark = Mark {
+            progress: Some(&self.progress),
+            position,
+        };
+        self.customers.put(&mut puts, mark)
     }
 
     /// The batch was given up: nothing has changed.
@@ -269,36 +339,28 @@ impl Partition {
     }
 
     /// A customer of whom something committed is due at that time, unless the open batch has touched them.
-    pub(crate) fn next_due(&self, at: i64) -> Option<&str> {
-        let due = self.due.iter().take_while(|(due, _)| *due <= at);
-        let mut ids = due.map(|(_, id)| &**id);
-        ids.find(|id| !self.touched.contains_key(*id))
+    pub(crate) fn next_due(&self, at: i64) -> Result<Option<Box<str>>, StateError> {
+        let skip = |id: &str| self.touched.contains_key(id);
+        self.customers.next_due(at, &skip)
     }
 
     /// When the first of what is waited for is due, in milliseconds since 1970.
     pub fn first_due(&self) -> Option<i64> {
-        self.due.first().map(|(due, _)| *due)
-    }
-
-    fn put(&mut self, id: &str, bytes: Box<[u8]>) {
-        self.bytes += bytes.len();
-        if let Some(before) = self.customers.get_mut(id) {
-            self.bytes -= before.len();
-            *before = bytes;
-        } else {
-            self.bytes += id.len();
-            self.customers.insert(id.into(), bytes);
-        }
-    }
-
-    fn remove(&mut self, id: &str) {
-        if let Some(before) = self.customers.swap_remove(id) {
-            self.bytes -= before.len() + id.len();
-        }
+        self.customers.first_due()
     }
 }
 
-fn progress(value: &[u8]) -> Result<Progress, StateError> {
-    let (clock, offset) = codec::read_progress(value)?;
-    Ok(Progress { clock, offset })
+impl Touched {
+    /// A customer whose committed state is those bytes.
+    fn of(customer: Customer, committed: &[u8]) -> Self {
+        let before = Before {
+            length: committed.len(),
+            due: codec::due(committed).ok().flatten(),
+        };
+        Self {
+            customer,
+            before: Some(before),
+            bytes: None,
+        }
+    }
 }

@@ -80,7 +80,11 @@ spec:
       lifecycle: {preStop: {sleep: {seconds: {{ . }}}}}
       {{- end }}
       resources: {{ toYaml $values.resources | nindent 8 }}
-      {{- with concat (include "campaign-manager.secretMounts" $secrets | fromYamlArray) $values.extraVolumeMounts }}
+      {{- $mounts := include "campaign-manager.secretMounts" $secrets | fromYamlArray }}
+      {{- if and (eq .component "matcher") $values.state.enabled }}
+      {{- $mounts = append $mounts (dict "name" "state" "mountPath" "/var/lib/campaign-manager") }}
+      {{- end }}
+      {{- with concat $mounts $values.extraVolumeMounts }}
       volumeMounts:
         {{- toYaml . | nindent 8 }}
       {{- end }}

@@ -38,6 +38,10 @@ OIDC_ISSUER: {{ . | quote }}
 OIDC_AUDIENCE: {{ required "auth.oidc.audience is required with auth.oidc.issuer" $values.auth.oidc.audience | quote }}
 {{- end }}
 {{- end }}
+{{- if and (eq .key "matcher") $values.matcher.state.enabled }}
+STATE_DIR: /var/lib/campaign-manager/state
+STATE_MEMORY: {{ include "campaign-manager.text" $values.matcher.state.memoryBytes | quote }}
+{{- end }}
 {{- if has .key (list "ingest" "campaignAdmin" "matcher") }}
 METRICS_ADDR: 0.0.0.0:9464
 {{- range $name, $value := (index $values .key).settings }}

@@ -1,8 +1,10 @@
 //! The customers of a worker's partitions.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use service::kafka::transaction::Noted;
 use state::{Engine, Partition, StateError};
 
 use super::WorkerMetrics;
@@ -15,12 +17,16 @@ const SWEPT: usize = 64;
 /// How long after its time something that waits is due: an event that was produced before is then surely here.
 const GRACE_MS: i64 = 500;
 
+/// How often it is asked how much is on disk.
+const DISK_LOOK: Duration = Duration::from_secs(5);
+
 /// The customers of the partitions that are read.
 pub(super) struct Customers {
     partitions: BTreeMap<i32, Held>,
     restores: Restores,
     shares: Shares,
     metrics: WorkerMetrics,
+    next_look: Instant,
 }
 
 struct Held {
@@ -36,6 +42,7 @@ impl Customers {
             restores,
             shares: metrics.shares(),
             metrics,
+            next_look: Instant::now(),
         }
     }
 
@@ -52,15 +59,16 @@ impl Customers {
             return Ok(None);
         };
         let state = restored.outcome?;
-        let (partition, took) = (restored.partition, restored.took);
+        let (partition, took, course) = (restored.partition, restored.took, restored.course);
         tracing::info!(
             partition,
             customers = state.len(),
-            records = restored.records,
+            records = course.records,
+            from_disk = course.from_disk,
             took_ms = took.as_millis(),
             "customers are back"
         );
-        self.metrics.restored(restored.records, took);
+        self.metrics.restored(&course, took);
         let at_end = false;
         self.partitions.insert(partition, Held { state, at_end });
         self.count();
@@ -121,14 +129,18 @@ impl Customers {
         Ok(changed.map(|(partition, held)| (*partition, &mut held.state)))
     }
 
-    /// The batch was committed.
-    pub(super) fn commit(&mut self) {
-        for held in self.partitions.values_mut() {
+    /// The batch was committed, its records of the changelog at those offsets.
+    ///
+    /// # Errors
+    /// What is committed cannot be kept: the partitions must be brought back.
+    pub(super) fn commit(&mut self, noted: &Noted) -> Result<(), StateError> {
+        for (partition, held) in &mut self.partitions {
             if held.state.is_changed() {
-                held.state.commit();
+                held.state.commit(noted.offset(*partition))?;
             }
         }
         self.count();
+        Ok(())
     }
 
     /// The batch was given up.
@@ -143,5 +155,11 @@ impl Customers {
         let customers = states().map(Partition::len).sum();
         let bytes = states().map(Partition::bytes).sum();
         self.shares.set(customers, bytes);
+        if let Some(disk) = self.restores.disk()
+            && Instant::now() >= self.next_look
+        {
+            self.metrics.on_disk(disk);
+            self.next_look = Instant::now() + DISK_LOOK;
+        }
     }
 }

@@ -211,7 +211,12 @@ impl Emitter {
                 .partition(number)
                 .key(change.key);
             record.payload = change.value;
-            sent = transaction.send(record);
+            // The last of them says how far the changelog is then.
+            sent = if change.is_progress() {
+                transaction.send_noted(record)
+            } else {
+                transaction.send(record)
+            };
         });
         sent
     }

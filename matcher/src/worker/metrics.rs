@@ -11,6 +11,8 @@ use rdkafka::Timestamp;
 use schemas::DeadLetterReason;
 use service::Metrics;
 
+use super::disk::DiskMemory;
+use super::restore::Course;
 use crate::group::Share;
 
 /// Metrics of all workers of a process.
@@ -32,6 +34,9 @@ pub struct WorkerMetrics {
     state_bytes: IntGauge,
     restored: IntCounter,
     restores: Histogram,
+    distrusted: IntCounterVec,
+    disk_bytes: IntGauge,
+    disk_failed: IntGauge,
 }
 
 /// Types come with events, that is from strangers, and a series of each lives as long as the process.
@@ -103,6 +108,19 @@ impl WorkerMetrics {
                 "Time to bring back the customers of a partition.",
                 &SECONDS,
             ),
+            distrusted: metrics.counter_vec(
+                "matcher_state_disk_discarded_total",
+                "Partitions on disk that were thrown away and read anew, by reason.",
+                &["reason"],
+            ),
+            disk_bytes: metrics.gauge(
+                "matcher_state_disk_bytes",
+                "Bytes on disk in STATE_DIR.",
+            ),
+            disk_failed: metrics.gauge(
+                "matcher_state_disk_failed",
+                "1 if the disk failed and customers are kept in memory until the next start.",
+            ),
         }
     }
 
@@ -146,9 +164,19 @@ impl WorkerMetrics {
         self.duplicates.with_label_values(&[label]).inc_by(count);
     }
 
-    pub(super) fn restored(&self, records: u64, took: Duration) {
-        self.restored.inc_by(records);
+    pub(super) fn restored(&self, course: &Course, took: Duration) {
+        self.restored.inc_by(course.records);
+        for why in &course.distrusted {
+            self.distrusted.with_label_values(&[why.code()]).inc();
+        }
         self.restores.observe(took.as_secs_f64());
+    }
+
+    /// What is on disk, of the whole process.
+    pub(super) fn on_disk(&self, disk: &DiskMemory) {
+        let bytes = i64::try_from(disk.bytes()).unwrap_or(i64::MAX);
+        self.disk_bytes.set(bytes);
+        self.disk_failed.set(i64::from(disk.is_given_up()));
     }
 
     /// What one worker remembers, within the gauges of all.

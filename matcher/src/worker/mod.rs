@@ -9,6 +9,7 @@
 
 mod clock;
 mod customers;
+mod disk;
 mod emit;
 mod metrics;
 mod pace;
@@ -27,7 +28,6 @@ use rules::RuleSet;
 use rules::decide::Record;
 use schemas::names::header;
 use schemas::{Encoding, Limits, Reader, Unread};
-use service::kafka::reader::TopicSource;
 use service::kafka::record;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
@@ -43,8 +43,10 @@ use crate::campaigns::Counted;
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 
+pub(crate) use self::disk::DiskMemory;
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;
+pub(crate) use self::restore::Memory;
 
 /// How long an idle worker waits for an event before it looks after everything else.
 const IDLE: Duration = Duration::from_millis(100);
@@ -68,8 +70,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) dead_letters_topic: String,
-    /// The changelog of what is remembered.
-    pub(crate) customer_state: TopicSource,
+    /// What is remembered, and where.
+    pub(crate) memory: Memory,
     pub(crate) times: EventTimes,
     /// How matches are written.
     pub(crate) encoding: Encoding,
@@ -143,7 +145,7 @@ impl Worker {
         let outputs = Outputs {
             matches: settings.matches_topic.clone(),
             dead_letters: settings.dead_letters_topic.clone(),
-            customer_state: settings.customer_state.topic.clone(),
+            customer_state: settings.memory.changelog.topic.clone(),
             events: settings.events_topic.clone(),
         };
         Self {
@@ -212,7 +214,7 @@ impl Worker {
             Truncation::Refuse,
             self.surroundings.group_metrics.clone(),
         )?;
-        let restores = Restores::new(self.settings.customer_state.clone());
+        let restores = Restores::new(self.settings.memory.clone());
         let mut customers = Customers::new(restores, self.surroundings.metrics.clone());
         self.surroundings.component.ready();
         let mut state = State::Idle(idle);
@@ -469,12 +471,13 @@ impl Worker {
             .map_err(Rebuild::Offsets)?;
         let begun = Instant::now();
         let metrics = &self.surroundings.metrics;
+        let noted = batch.transaction.noted();
         match batch.transaction.commit_consumed(&offsets, &member) {
             Ok(idle) => {
-                customers.commit();
                 metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
                 self.values = Values::Whole;
                 self.aborts.reset();
+                customers.commit(&noted)?;
                 Ok(idle)
             }
             Err(Failure::Aborted {

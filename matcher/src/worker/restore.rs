@@ -17,6 +17,8 @@ use service::kafka::reader::{Next, ReadError, TopicReader, TopicSource};
 use service::retry::Backoff;
 use state::{Partition, StateError};
 
+use super::disk::{self, DiskMemory, Distrust};
+
 /// How often progress is logged.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -34,8 +36,21 @@ pub(crate) enum RestoreError {
         offset: i64,
         error: StateError,
     },
+    #[error("customers of partition {partition}: {error}")]
+    Unkept { partition: i32, error: StateError },
+    #[error("what is on disk of partition {partition} is of another changelog")]
+    Distrusted { partition: i32, why: Distrust },
     #[error("a thread cannot be started: {0}")]
     Thread(std::io::Error),
+}
+
+/// What is remembered, and where.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    /// All of it; the partition is set for each restore.
+    pub(crate) changelog: TopicSource,
+    /// A copy of it; otherwise customers are in memory.
+    pub(crate) disk: Option<DiskMemory>,
 }
 
 /// What became of a restore.
@@ -44,13 +59,24 @@ pub(super) struct Restored {
     pub(super) ticket: u64,
     pub(super) partition: i32,
     pub(super) outcome: Result<Partition, RestoreError>,
-    pub(super) records: u64,
+    pub(super) course: Course,
     pub(super) took: Duration,
+}
+
+/// How a restore went.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Records read.
+    pub(super) records: u64,
+    /// Customers that were on disk before.
+    pub(super) from_disk: usize,
+    /// Why what was on disk was thrown away.
+    pub(super) distrusted: Vec<Distrust>,
 }
 
 /// Restores of one worker.
 pub(super) struct Restores {
-    source: TopicSource,
+    memory: Memory,
     under_way: Vec<UnderWay>,
     next_ticket: u64,
     done: Receiver<Restored>,
@@ -64,16 +90,21 @@ struct UnderWay {
 }
 
 impl Restores {
-    /// `source` is the changelog; its partition is set for each restore.
-    pub(super) fn new(source: TopicSource) -> Self {
+    /// Of what is remembered there.
+    pub(super) fn new(memory: Memory) -> Self {
         let (tell, done) = channel();
         Self {
-            source,
+            memory,
             under_way: Vec::new(),
             next_ticket: 0,
             done,
             tell,
         }
+    }
+
+    /// Where customers are on disk, if they are.
+    pub(super) fn disk(&self) -> Option<&DiskMemory> {
+        self.memory.disk.as_ref()
     }
 
     /// Begins to bring back a partition's customers.
@@ -82,23 +113,21 @@ impl Restores {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let wanted = Arc::new(AtomicBool::new(true));
-        let source = TopicSource {
-            partition: Some(partition),
-            ..self.source.clone()
-        };
+        let mut memory = self.memory.clone();
+        memory.changelog.partition = Some(partition);
         let (tell, still) = (self.tell.clone(), Arc::clone(&wanted));
         std::thread::Builder::new()
             .name(format!("restore-{partition}"))
             .spawn(move || {
                 let begun = Instant::now();
-                let mut records = 0;
-                let outcome = restore(&source, partition, &still, &mut records);
+                let mut course = Course::default();
+                let outcome = restore(&memory, partition, &still, &mut course);
                 // Nobody may be there any more.
                 let _ = tell.send(Restored {
                     ticket,
                     partition,
                     outcome,
-                    records,
+                    course,
                     took: begun.elapsed(),
                 });
             })
@@ -148,34 +177,68 @@ impl Drop for Restores {
 
 /// Reads the changelog of a partition to its end; what passes is tried again for as long as it is wanted.
 fn restore(
-    source: &TopicSource,
+    memory: &Memory,
     partition: i32,
     wanted: &AtomicBool,
-    records: &mut u64,
+    course: &mut Course,
 ) -> Result<Partition, RestoreError> {
+    let topic = &memory.changelog.topic;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut distrust = None;
     loop {
-        match once(source, partition, wanted, records) {
+        match once(memory, partition, distrust.take(), wanted, course) {
             Err(RestoreError::Read(error)) if error.passes() && wanted.load(Ordering::Relaxed) => {
-                tracing::warn!(topic = source.topic, partition, %error, "bringing customers back again");
+                tracing::warn!(topic, partition, %error, "bringing customers back again");
                 std::thread::sleep(backoff.next_delay());
             }
+            // It ends with this: what is then on disk is of this changelog.
+            Err(RestoreError::Distrusted { why, .. }) => distrust = Some(why),
             outcome => return outcome,
         }
     }
 }
 
 fn once(
-    source: &TopicSource,
+    memory: &Memory,
     partition: i32,
+    distrust: Option<Distrust>,
     wanted: &AtomicBool,
-    records: &mut u64,
+    course: &mut Course,
 ) -> Result<Partition, RestoreError> {
+    let source = &memory.changelog;
+    let is_wanted = || wanted.load(Ordering::Relaxed);
+    let given_up = || ReadError::GivenUp {
+        topic: source.topic.clone(),
+    };
     let reader = TopicReader::open(source)?;
-    reader.begin(Offset::Beginning, || wanted.load(Ordering::Relaxed))?;
-    let mut state = Partition::default();
+    let found = match &memory.disk {
+        None => None,
+        Some(disk) => disk.take(partition, &reader, distrust, &is_wanted)?,
+    };
+    if !is_wanted() {
+        return Err(given_up().into());
+    }
+    let is_on_disk = found.is_some();
+    let lineage = found.as_ref().and_then(|it| it.lineage);
+    let mut position = None;
+    let (mut state, from, _permit) = match found {
+        None => (Partition::default(), Offset::Beginning, None),
+        Some(found) => {
+            if let Some(why) = found.distrusted {
+                tracing::warn!(partition, ?why, "what was on disk is read anew");
+                course.distrusted.push(why);
+            }
+            course.from_disk = found.state.len();
+            (found.state, found.from, found.permit)
+        }
+    };
+    reader.begin(from, is_wanted)?;
     let mut report = Instant::now() + REPORT;
-    *records = 0;
+    course.records = 0;
+    let distrusted = RestoreError::Distrusted {
+        partition,
+        why: Distrust::Lineage,
+    };
     loop {
         match reader.next(IDLE)? {
             Next::Record(message) => {
@@ -186,26 +249,30 @@ fn once(
                     offset: message.offset(),
                     error,
                 })?;
-                *records += 1;
-            }
-            Next::End => return Ok(state),
-            Next::Nothing if !wanted.load(Ordering::Relaxed) => {
-                return Err(ReadError::GivenUp {
-                    topic: source.topic.clone(),
+                if state::is_progress(key) {
+                    if lineage.is_some() && state.lineage() != lineage {
+                        return Err(distrusted);
+                    }
+                    position = Some(message.offset());
                 }
-                .into());
+                course.records += 1;
             }
+            Next::End => break,
+            Next::Nothing if !is_wanted() => return Err(given_up().into()),
             Next::Nothing => {}
         }
         if Instant::now() >= report {
-            let customers = state.len();
-            tracing::info!(
-                partition,
-                records = *records,
-                customers,
-                "bringing customers back"
-            );
+            let (records, customers) = (course.records, state.len());
+            tracing::info!(partition, records, customers, "bringing customers back");
             report += REPORT;
         }
     }
+    if lineage.is_some() && position.is_none() {
+        return Err(distrusted);
+    }
+    (state.restored(position)).map_err(|error| RestoreError::Unkept { partition, error })?;
+    if is_on_disk {
+        state.begin_lineage(disk::new_lineage());
+    }
+    Ok(state)
 }

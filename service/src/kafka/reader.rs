@@ -205,6 +205,17 @@ impl TopicReader {
         self.jump(offset)
     }
 
+    /// Whether the partition has that offset.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the broker does not answer.
+    pub fn has(&self, offset: i64) -> Result<bool, ReadError> {
+        let topic = &self.source.topic;
+        let watermarks = (self.observer).fetch_watermarks(topic, self.partition(), ASK);
+        let (begin, end) = watermarks.map_err(|error| self.unanswered("the span", error))?;
+        Ok((begin..end).contains(&offset))
+    }
+
     /// Begins to read at an offset, whatever is open behind it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::clients::MAX_MESSAGE_BYTES;
@@ -34,6 +34,14 @@ pub enum TopicError {
         name: String,
         /// The broker's reason.
         code: RDKafkaErrorCode,
+    },
+    /// The broker did not say how a topic is set.
+    #[error("the broker does not say how topic {name} is set: {reason}")]
+    Untold {
+        /// Name of the topic.
+        name: String,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -97,4 +105,27 @@ pub async fn create_missing(kafka: &KafkaSettings, topics: &[TopicSpec]) -> Resu
         }
     }
     Ok(())
+}
+
+/// How long the record of a compacted topic that deletes its key can still be read, at least. Takes `DescribeConfigs` on
+/// the topic.
+///
+/// # Errors
+/// [`TopicError`]: the broker cannot be reached within 5 s, or does not say.
+pub async fn tombstones_kept(kafka: &KafkaSettings, topic: &str) -> Result<Duration, TopicError> {
+    let admin: AdminClient<_> = kafka.admin().create()?;
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let answers = admin.describe_configs(&asked, &options).await?;
+    let untold = |reason: String| TopicError::Untold {
+        name: topic.to_owned(),
+        reason,
+    };
+    let answer = answers.into_iter().next();
+    let answer = answer.ok_or_else(|| untold("no answer".to_owned()))?;
+    let config = answer.map_err(|code| untold(code.to_string()))?;
+    let value = config.get("delete.retention.ms");
+    let value = value.and_then(|it| it.value.as_deref()?.parse().ok());
+    let kept = value.ok_or_else(|| untold("no delete.retention.ms".to_owned()))?;
+    Ok(Duration::from_millis(kept))
 }

@@ -3,14 +3,16 @@
 //! The calls block, so they belong to a thread of their own and never to an async runtime. Outcomes are told apart by the flags of
 //! librdkafka's errors, never by their codes, which differ between brokers' versions.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
 };
@@ -90,7 +92,35 @@ struct Watch {
     /// The connection was troubled since the transaction began.
     troubled: AtomicBool,
     too_large: AtomicBool,
+    /// Where the records of which it was asked are, by partition.
+    noted: Mutex<BTreeMap<i32, i64>>,
 }
+
+impl Watch {
+    fn begin(&self) {
+        self.troubled.store(false, Ordering::Relaxed);
+        self.too_large.store(false, Ordering::Relaxed);
+        self.noted().clear();
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, BTreeMap<i32, i64>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where records of a transaction are that were sent with [`Open::send_noted`]. Known once it is committed.
+pub struct Noted(Arc<Watch>);
+
+impl Noted {
+    /// Offset of the last such record of that partition; none if there was none or the broker did not say.
+    pub fn offset(&self, partition: i32) -> Option<i64> {
+        self.0.noted().get(&partition).copied()
+    }
+}
+
+/// Whether the offset of a record is asked for.
+const NOTED: usize = 1;
+const NOT_NOTED: usize = 0;
 
 struct Context(Arc<Watch>);
 
@@ -106,10 +136,21 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext<NoCustomPartitioner> for Context {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, _)) = result else { return };
+    fn delivery(&self, result: &DeliveryResult<'_>, noted: usize) {
+        let error = match result {
+            Ok(record) => {
+                // Of a record that was sent twice, for the first answer was lost, the broker may not know it.
+                if noted == NOTED && record.offset() >= 0 {
+                    let mut offsets = self.0.noted();
+                    let offset = offsets.entry(record.partition()).or_default();
+                    *offset = record.offset().max(*offset);
+                }
+                return;
+            }
+            Err((error, _)) => error,
+        };
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
             self.0.too_large.store(true, Ordering::Relaxed);
         }
@@ -178,8 +219,7 @@ impl Idle {
     pub fn begin(self) -> Result<Open, Broken> {
         let Self(mut connection) = self;
         connection.used = true;
-        connection.watch.troubled.store(false, Ordering::Relaxed);
-        connection.watch.too_large.store(false, Ordering::Relaxed);
+        connection.watch.begin();
         connection
             .producer
             .begin_transaction()
@@ -193,7 +233,33 @@ impl Open {
     ///
     /// # Errors
     /// The record cannot be produced, such as one that is too large. The transaction stays open.
-    pub fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+    pub fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+        self.queue(record, NOT_NOTED)
+    }
+
+    /// Adds a record whose offset is asked for later, of [`Open::noted`]. For records of one topic.
+    ///
+    /// # Errors
+    /// As [`Open::send`].
+    pub fn send_noted(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+        self.queue(record, NOTED)
+    }
+
+    /// Where those records are, once the transaction is committed and until the next is begun.
+    pub fn noted(&self) -> Noted {
+        Noted(Arc::clone(&self.connection.watch))
+    }
+
+    fn queue(&self, record: BaseRecord<'_, [u8], [u8]>, noted: usize) -> Result<(), KafkaError> {
+        let mut record = BaseRecord {
+            topic: record.topic,
+            partition: record.partition,
+            payload: record.payload,
+            key: record.key,
+            timestamp: record.timestamp,
+            headers: record.headers,
+            delivery_opaque: noted,
+        };
         loop {
             match self.connection.producer.send(record) {
                 Ok(()) => return Ok(()),

@@ -9,6 +9,7 @@
 //! cargo bench -p tests --bench pipeline -- latency
 //! cargo bench -p tests --bench pipeline -- backlog
 //! cargo bench -p tests --bench pipeline -- http
+//! cargo bench -p tests --bench pipeline -- customers
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
 //!
@@ -21,6 +22,7 @@
 mod shop;
 
 mod backlog;
+mod customers;
 mod figures;
 mod http;
 mod latency;
@@ -102,14 +104,23 @@ fn main() {
     };
     for word in words {
         match &*word {
-            "latency" | "backlog" | "transactions" | "memory" | "http" => measurements.push(word),
+            "latency" | "backlog" | "transactions" | "memory" | "http" | "customers" => {
+                measurements.push(word);
+            }
             other => request.read(other),
         }
     }
     if measurements.is_empty() {
-        measurements = ["latency", "backlog", "transactions", "memory", "http"]
-            .map(str::to_owned)
-            .to_vec();
+        measurements = [
+            "latency",
+            "backlog",
+            "transactions",
+            "memory",
+            "http",
+            "customers",
+        ]
+        .map(str::to_owned)
+        .to_vec();
     }
 
     usage::print_machine();
@@ -120,6 +131,7 @@ fn main() {
             "latency" => latency::measure(&broker, &request),
             "backlog" => backlog::measure(&broker, &request),
             "http" => http::measure(&broker, &request),
+            "customers" => customers::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),
             _ => memory::measure(&broker, &request),
         }

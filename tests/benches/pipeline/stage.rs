@@ -85,12 +85,17 @@ impl Stage {
             .collect()
     }
 
-    /// Starts a matcher. Returns when its workers have shared the partitions.
-    pub(crate) fn matcher(&self, variant: &Variant, workers: u32) -> Process {
+    /// Starts a matcher.
+    pub(crate) fn start(&self, variant: &Variant, workers: u32) -> Process {
         let mut settings = self.settings();
         settings.push(("MATCHER_WORKERS".to_owned(), workers.to_string()));
         settings.extend(variant.settings.iter().cloned());
-        let mut matcher = Process::start(&variant.program, self.folder.path(), &settings);
+        Process::start(&variant.program, self.folder.path(), &settings)
+    }
+
+    /// Starts a matcher. Returns when its workers have shared the partitions.
+    pub(crate) fn matcher(&self, variant: &Variant, workers: u32) -> Process {
+        let mut matcher = self.start(variant, workers);
         matcher.wait_ready();
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)

@@ -17,7 +17,7 @@ use super::LONG_BATCHES;
 const PATIENCE: Duration = Duration::from_mins(2);
 const HOUR: i64 = 3_600_000;
 
-fn installation(campaigns: &[Value]) -> World {
+pub(super) fn installation(campaigns: &[Value]) -> World {
     let world = World::new(Server::shared_kafka().address(), None);
     for campaign in campaigns {
         let id = campaign["id"].as_str().expect("an id");
@@ -54,7 +54,7 @@ fn send(world: &World, event: &Value) {
 }
 
 /// Waits until all events are committed.
-fn wait_all(world: &World) {
+pub(super) fn wait_all(world: &World) {
     world.kafka.flush();
     let topic = world.topic("events");
     wait::until("all events to be committed", PATIENCE, || {
@@ -157,9 +157,9 @@ fn expected(events: &[Seen]) -> BTreeMap<(String, String), usize> {
     expected
 }
 
-#[test]
-fn what_campaigns_count_is_exact_while_matchers_are_killed_and_events_come_twice() {
-    let world = installation(&[
+/// Campaigns that count in each way that there is.
+pub(super) fn counting() -> Vec<Value> {
+    vec![
         campaign(
             "mem-third",
             &json!({"across": [{"count": {"at_least": 3}, "within": "1h"}]}),
@@ -185,18 +185,35 @@ fn what_campaigns_count_is_exact_while_matchers_are_killed_and_events_come_twice
             "mem-four",
             &json!({"limits": {"per_customer": {"amount": 10}}}),
         ),
-    ]);
-    let begin = Timestamp::now().as_millisecond() - 30 * HOUR;
-    let mut sent: Vec<Value> = Vec::new();
-    let mut number = 0_i64;
-    let mut produce = |events: usize| {
+    ]
+}
+
+/// Events that are late, come twice, and are of few customers.
+pub(super) struct Remembered {
+    begin: i64,
+    number: i64,
+    sent: Vec<Value>,
+}
+
+impl Remembered {
+    pub(super) fn new() -> Self {
+        Self {
+            begin: Timestamp::now().as_millisecond() - 30 * HOUR,
+            number: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Produces the next events.
+    pub(super) fn produce(&mut self, world: &World, events: usize) {
         for _ in 0..events {
-            number += 1;
+            self.number += 1;
+            let number = self.number;
             // Each tenth comes again, some at once and some much later.
-            if number % 10 == 0 && !sent.is_empty() {
+            if number % 10 == 0 && !self.sent.is_empty() {
                 let back = usize::try_from(number * 7 % 300).expect("small");
-                let again = &sent[sent.len().saturating_sub(1 + back)];
-                send(&world, again);
+                let again = &self.sent[self.sent.len().saturating_sub(1 + back)];
+                send(world, again);
                 continue;
             }
             let customer = format!("mem-{}", number * number % 61);
@@ -206,13 +223,38 @@ fn what_campaigns_count_is_exact_while_matchers_are_killed_and_events_come_twice
             } else {
                 0
             };
-            let at = begin + (number - late) * 60_000;
+            let at = self.begin + (number - late) * 60_000;
             let event = event(&format!("m-{number}"), &customer, at, number % 10);
-            send(&world, &event);
-            sent.push(event);
+            send(world, &event);
+            self.sent.push(event);
         }
         world.kafka.flush();
-    };
+    }
+}
+
+/// Waits until all is committed, and checks that what is won is what ought to be. Returns how much was won.
+pub(super) fn check_counts(world: &World) -> usize {
+    wait_all(world);
+    let expected = expected(&world.kafka.read_all(&world.topic("events")));
+    let found = matches(world, "mem-");
+    let wrong: Vec<_> = (expected.keys().chain(found.keys()))
+        .filter(|key| expected.get(*key) != found.get(*key))
+        .take(10)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    for campaign in ["third", "day", "first", "fifth", "max", "cool", "four"] {
+        let id = format!("mem-{campaign}");
+        let count = expected.keys().filter(|(_, it)| *it == id).count();
+        assert!(count >= 20, "{id} is tried too little: {count}");
+    }
+    found.len()
+}
+
+#[test]
+fn what_campaigns_count_is_exact_while_matchers_are_killed_and_events_come_twice() {
+    let world = installation(&counting());
+    let mut remembered = Remembered::new();
+    let mut produce = |events: usize| remembered.produce(&world, events);
     for round in 0..6 {
         let settings = if round % 2 == 0 {
             &LONG_BATCHES[..]
@@ -236,19 +278,7 @@ fn what_campaigns_count_is_exact_while_matchers_are_killed_and_events_come_twice
     produce(200);
     assert!(one.terminate().0.success());
     produce(100);
-    wait_all(&world);
-    let expected = expected(&world.kafka.read_all(&world.topic("events")));
-    let found = matches(&world, "mem-");
-    for campaign in ["third", "day", "first", "fifth", "max", "cool", "four"] {
-        let id = format!("mem-{campaign}");
-        let count = expected.keys().filter(|(_, it)| *it == id).count();
-        assert!(count >= 20, "{id} is tried too little: {count}");
-    }
-    let wrong: Vec<_> = (expected.keys().chain(found.keys()))
-        .filter(|key| expected.get(*key) != found.get(*key))
-        .take(10)
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
+    check_counts(&world);
     let customers = other.metric("matcher_customers");
     assert!(customers.is_some_and(|it| it > 20.0), "{customers:?}");
     assert!(other.terminate().0.success());

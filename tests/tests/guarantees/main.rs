@@ -6,6 +6,7 @@ mod broker;
 mod campaigns;
 mod customers;
 mod database;
+mod disk;
 mod flow;
 mod matchers;
 mod members;

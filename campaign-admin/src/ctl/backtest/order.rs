@@ -75,7 +75,7 @@ impl<'r> Order<'r> {
             }
         }
         totals.undefined_rewards += self.engine.take_undefined_rewards();
-        self.settle();
+        self.settle()?;
         Ok(totals)
     }
 
@@ -122,7 +122,7 @@ impl<'r> Order<'r> {
             Err(Undecided::State(error)) => return Err(error),
         }
         if self.waits {
-            self.settle();
+            self.settle()?;
         }
         Ok(())
     }
@@ -136,13 +136,13 @@ impl<'r> Order<'r> {
             for won in due.iter().filter(|_| self.wants_matches) {
                 write_match(&won.event.event_id, won.rule.campaign().id.as_str(), out);
             }
-            self.settle();
+            self.settle()?;
         }
         Ok(())
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), StateError> {
         self.partition.changes(|_| {});
-        self.partition.commit();
+        self.partition.commit(None)
     }
 }
