@@ -24,5 +24,5 @@ pub use codec::StateError;
 pub use customer::Customer;
 pub use decide::{Verdict, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, DueMatch, Engine, EventTimes, Undecided};
-pub use partition::{Change, Partition, due_of, is_progress, lineage_of};
+pub use partition::{Change, Partition, Written, due_of, is_progress, lineage_of};
 pub use trial::{Over, Trial};

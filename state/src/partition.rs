@@ -9,7 +9,7 @@ use crate::customer::{Customer, NEVER};
 /// The state of a partition's customers.
 ///
 /// Changes are made on copies of the customers that they touch, and take the place of what was there only with
-/// [`commit`](Self::commit). Owned by one worker.
+/// [`Written::commit`]. Owned by one worker.
 #[derive(Debug)]
 pub struct Partition {
     committed: Progress,
@@ -274,10 +274,11 @@ impl Partition {
         !self.touched.is_empty() || self.open != self.committed
     }
 
-    /// Writes what the open batch has changed: a record a customer, and one for the partition's progress.
-    pub fn changes(&mut self, mut write: impl FnMut(Change<'_>)) {
+    /// Writes what the open batch has changed: a record a customer, and one for the partition's progress. Nobody can change
+    /// more of it until what was written is committed, or dropped.
+    pub fn changes(&mut self, mut write: impl FnMut(Change<'_>)) -> Written<'_> {
         if !self.is_changed() {
-            return;
+            return Written(self);
         }
         self.written.clear();
         for (id, touched) in &mut self.touched {
@@ -301,35 +302,7 @@ impl Partition {
             key: PROGRESS,
             value: Some(&self.progress),
         });
-    }
-
-    /// The batch was committed: what [`changes`](Self::changes) wrote is what is remembered. `position` is the offset that
-    /// the last of it has in the changelog, if that is known; customers in memory need none.
-    ///
-    /// # Errors
-    /// [`StateError::Base`]: it cannot be kept. The changelog has it; restore the partition.
-    pub fn commit(&mut self, position: Option<i64>) -> Result<(), StateError> {
-        self.committed = self.open;
-        let mut touched = std::mem::take(&mut self.touched);
-        let written = &self.written;
-        let mut puts = touched.iter_mut().filter_map(|(id, touched)| {
-            let due = touched.customer.due();
-            let after = touched.bytes.map(|(begin, end)| Bytes {
-                bytes: &written[begin..end],
-                due: (due != NEVER).then_some(due),
-            });
-            let put = Put {
-                id,
-                after,
-                before: touched.before,
-            };
-            (after.is_some() || put.before.is_some()).then_some(put)
-        });
-        let mark = Mark {
-            progress: Some(&self.progress),
-            position,
-        };
-        self.customers.put(&mut puts, mark)
+        Written(self)
     }
 
     /// The batch was given up: nothing has changed.
@@ -347,6 +320,54 @@ impl Partition {
     /// When the first of what is waited for is due, in milliseconds since 1970.
     pub fn first_due(&self) -> Option<i64> {
         self.customers.first_due()
+    }
+}
+
+/// What the open batch of a partition has changed, and was written to the changelog: all that there is to commit. Dropped, it
+/// leaves the batch open. What was not written cannot be committed:
+///
+/// ```compile_fail,E0499
+/// let mut partition = state::Partition::default();
+/// let written = partition.changes(|_| {});
+/// partition.advance(1, 1);
+/// written.commit(None).unwrap();
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Written<'p>(&'p mut Partition);
+
+impl Written<'_> {
+    /// The batch was committed: what was written is what is remembered. `position` is the offset that the last of it has in
+    /// the changelog, if that is known; customers in memory need none.
+    ///
+    /// # Errors
+    /// [`StateError::Base`]: it cannot be kept. The changelog has it; restore the partition.
+    pub fn commit(self, position: Option<i64>) -> Result<(), StateError> {
+        let Self(partition) = self;
+        if !partition.is_changed() {
+            return Ok(());
+        }
+        partition.committed = partition.open;
+        let mut touched = std::mem::take(&mut partition.touched);
+        let written = &partition.written;
+        let mut puts = touched.iter_mut().filter_map(|(id, touched)| {
+            let due = touched.customer.due();
+            let after = touched.bytes.map(|(begin, end)| Bytes {
+                bytes: &written[begin..end],
+                due: (due != NEVER).then_some(due),
+            });
+            let put = Put {
+                id,
+                after,
+                before: touched.before,
+            };
+            (after.is_some() || put.before.is_some()).then_some(put)
+        });
+        let mark = Mark {
+            progress: Some(&partition.progress),
+            position,
+        };
+        partition.customers.put(&mut puts, mark)
     }
 }
 

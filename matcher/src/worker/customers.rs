@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use service::kafka::transaction::Noted;
 use state::{Engine, Partition, StateError};
 
 use super::WorkerMetrics;
@@ -129,20 +128,6 @@ impl Customers {
         Ok(changed.map(|(partition, held)| (*partition, &mut held.state)))
     }
 
-    /// The batch was committed, its records of the changelog at those offsets.
-    ///
-    /// # Errors
-    /// What is committed cannot be kept: the partitions must be brought back.
-    pub(super) fn commit(&mut self, noted: &Noted) -> Result<(), StateError> {
-        for (partition, held) in &mut self.partitions {
-            if held.state.is_changed() {
-                held.state.commit(noted.offset(*partition))?;
-            }
-        }
-        self.count();
-        Ok(())
-    }
-
     /// The batch was given up.
     pub(super) fn roll_back(&mut self) {
         for held in self.partitions.values_mut() {
@@ -150,7 +135,8 @@ impl Customers {
         }
     }
 
-    fn count(&mut self) {
+    /// Tells how many customers there are, after a commit or an assignment.
+    pub(super) fn count(&mut self) {
         let states = || self.partitions.values().map(|held| &held.state);
         let customers = states().map(Partition::len).sum();
         let bytes = states().map(Partition::bytes).sum();

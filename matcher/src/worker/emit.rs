@@ -13,7 +13,7 @@ use schemas::names::header;
 use schemas::{Control, DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
 use serde_json::value::RawValue;
 use service::kafka::transaction::Open;
-use state::{DueMatch, Partition};
+use state::{DueMatch, Partition, Written};
 
 use crate::{dead_letter, trace};
 
@@ -196,14 +196,14 @@ impl Emitter {
 
     /// Writes what the batch has changed of a partition's customers to the changelog: once each, however many of their
     /// events there were.
-    pub(super) fn write_state(
+    pub(super) fn write_state<'p>(
         &self,
         transaction: &Open,
         number: i32,
-        partition: &mut Partition,
-    ) -> Result<(), KafkaError> {
+        partition: &'p mut Partition,
+    ) -> Result<Written<'p>, KafkaError> {
         let mut sent = Ok(());
-        partition.changes(|change| {
+        let written = partition.changes(|change| {
             if sent.is_err() {
                 return;
             }
@@ -218,7 +218,7 @@ impl Emitter {
                 transaction.send(record)
             };
         });
-        sent
+        sent.map(|()| written)
     }
 
     /// Writes an event that can never be processed: key, value, headers and timestamp as they were,

@@ -460,10 +460,11 @@ impl Worker {
         };
         let counted = &self.surroundings.counted;
         let is_known = |identity, oldest| counted.is_known(identity, oldest);
+        let mut written = Vec::new();
         for (number, partition) in customers.changed(&self.engine, &is_known)? {
-            self.emitter
-                .write_state(&batch.transaction, number, partition)
-                .map_err(Rebuild::Produce)?;
+            let emitter = &self.emitter;
+            let state = emitter.write_state(&batch.transaction, number, partition);
+            written.push((number, state.map_err(Rebuild::Produce)?));
         }
         let offsets = batch
             .positions
@@ -477,7 +478,11 @@ impl Worker {
                 metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
                 self.values = Values::Whole;
                 self.aborts.reset();
-                customers.commit(&noted)?;
+                for (number, state) in written {
+                    // Or the partition must be brought back.
+                    state.commit(noted.offset(number))?;
+                }
+                customers.count();
                 Ok(idle)
             }
             Err(Failure::Aborted {
@@ -485,6 +490,7 @@ impl Worker {
                 why,
                 too_large,
             }) => {
+                drop(written);
                 customers.roll_back();
                 metrics.aborted(begun.elapsed());
                 tracing::warn!(error = %why, too_large, "a batch was aborted and is read again");

@@ -132,12 +132,12 @@ impl Machine {
             .sweep(&mut self.partition, 2, &|_, _| true)
             .unwrap();
         let changes = &mut self.log.changes;
-        self.partition.changes(|change| {
+        let written = self.partition.changes(|change| {
             changes.push((change.key.to_vec(), change.value.map(<[u8]>::to_vec)));
         });
         let last = changes.len().checked_sub(1);
         let position = last.map(|last| i64::try_from(last).unwrap());
-        self.partition.commit(position).unwrap();
+        written.commit(position).unwrap();
         self.log.next = next;
     }
 

@@ -214,7 +214,7 @@ fn write(
                     .expect("an event");
             }
         }
-        remembered.changes(|change| {
+        let _never_committed = remembered.changes(|change| {
             let size = change.key.len() + change.value.map_or(0, <[u8]>::len);
             written += size as u64;
             let mut record = BaseRecord::<[u8], [u8]>::to(&topic)

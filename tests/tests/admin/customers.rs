@@ -118,13 +118,42 @@ fn holdings(report: &Value) -> BTreeMap<String, String> {
     found
 }
 
+/// What stands on the topics beside the events and matches, when a customer was erased once.
+fn check_control_records(world: &World, ada: &str) {
+    // What asks for nothing that is known is a dead letter, and erases nobody.
+    let unknown = Written {
+        key: Some(ada.into()),
+        headers: vec![("__campaign.control".to_owned(), Some("pardon".into()))],
+        ..Written::default()
+    };
+    world.kafka.send(&world.topic("events"), &unknown);
+    wait_all(world);
+    let letters = world.kafka.read_all(&world.topic("dead-letters"));
+    let codes: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.header("__campaign.errors.code"))
+        .collect();
+    assert_eq!(codes, [Some("unknown_control")]);
+    // Whoever else keeps matches is told, behind them.
+    let told = world.kafka.read_all(&world.topic("matches"));
+    let told: Vec<_> = told
+        .iter()
+        .filter(|record| record.value.is_none())
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].key.as_deref(), Some(ada.as_bytes()));
+    assert_eq!(told[0].header("__campaign.control"), Some("erase"));
+}
+
 #[test]
 fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     let installation = Installation::recorded();
     let world = &installation.world;
     write_campaigns(world);
     let replica = installation.replica();
-    let matcher = world.matcher("one");
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = [("STATE_DIR", folder.path().to_str().expect("a path is text"))];
+    let matcher = world.matcher_with("one", &disk);
     world.settle(&[&matcher]);
     let now = Timestamp::now();
     let earlier = |seconds| now - jiff::SignedDuration::from_secs(seconds);
@@ -185,10 +214,10 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     wait_rows(world, "bob", &["b-1:cust-two"]);
     assert_eq!(matcher.metric("matcher_customers_erased_total"), Some(1.0));
 
-    // After a crash all customers come back from the changelog, and all matches are recorded again: nothing was committed
-    // of what the database has had for less than a minute.
+    // After a crash customers come back from the disk, and all matches are recorded again: nothing was committed of what the
+    // database has had for less than a minute.
     matcher.kill();
-    let matcher = world.matcher("one");
+    let matcher = world.matcher_with("one", &disk);
     wait_metric(&matcher, "recorder_customers_erased_total", 1.0);
     wait_metric(&matcher, "recorder_matches_recorded_total", 5.0);
     wait_rows(world, ada, &["e-1:cust-two"]);
@@ -198,31 +227,18 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     wait_all(world);
     wait_rows(world, ada, &["e-1:cust-two", "e-2:cust-two"]);
     wait_rows(world, "bob", &["b-1:cust-two"]);
-    let duplicates = matcher.metric("matcher_duplicate_events_total");
-    assert_eq!(duplicates, Some(1.0), "the first was seen since");
+    let duplicates = |matcher: &Process| matcher.metric("matcher_duplicate_events_total");
+    assert_eq!(duplicates(&matcher), Some(1.0), "the first was seen since");
 
-    // What asks for nothing that is known is a dead letter, and erases nobody.
-    let unknown = Written {
-        key: Some(ada.into()),
-        headers: vec![("__campaign.control".to_owned(), Some("pardon".into()))],
-        ..Written::default()
-    };
-    world.kafka.send(&world.topic("events"), &unknown);
+    // From the changelog alone they come back as they are.
+    matcher.kill();
+    let matcher = world.matcher("one");
+    send(world, "e-2", ada, earlier(20));
     wait_all(world);
-    let letters = world.kafka.read_all(&world.topic("dead-letters"));
-    let codes: Vec<_> = letters
-        .iter()
-        .map(|letter| letter.header("__campaign.errors.code"))
-        .collect();
-    assert_eq!(codes, [Some("unknown_control")]);
-    // Whoever else keeps matches is told, behind them.
-    let told = world.kafka.read_all(&world.topic("matches"));
-    let told: Vec<_> = told
-        .iter()
-        .filter(|record| record.value.is_none())
-        .collect();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].key.as_deref(), Some(ada.as_bytes()));
-    assert_eq!(told[0].header("__campaign.control"), Some("erase"));
+    assert_eq!(duplicates(&matcher), Some(1.0));
+    let after = replica.api.get(path).is(200).json;
+    assert_eq!(after["seen"]["events"], 3, "{after}");
+
+    check_control_records(world, ada);
     assert!(matcher.terminate().0.success());
 }

@@ -142,7 +142,6 @@ impl<'r> Order<'r> {
     }
 
     fn settle(&mut self) -> Result<(), StateError> {
-        self.partition.changes(|_| {});
-        self.partition.commit(None)
+        self.partition.changes(|_| {}).commit(None)
     }
 }
