@@ -184,11 +184,14 @@ fn write(
     let mut customers = customers.peekable();
     while customers.peek().is_some() {
         let mut remembered = Partition::default();
+        // As workers with a disk would have written it.
+        remembered.begin_lineage(partition);
         for customer in customers
             .by_ref()
             .take(usize::try_from(TOGETHER).expect("small"))
         {
             let mixed = mix(customer);
+            let id = format!("customer-{mixed:016x}");
             for event in 0..=(mixed % 4) {
                 value.clear();
                 let at = now - i64::try_from(mix(mixed ^ event) % 500_000_000).expect("days");
@@ -196,13 +199,13 @@ fn write(
                 let amount = mix(mixed + event) % 9_000;
                 write!(
                     value,
-                    r#"{{"event_id":"{mixed:016x}-{event}","customer_id":"customer-{mixed:016x}","event_type":"purchase","occurred_at":"{at}","payload":{{"amount":{}.{:02}}}}}"#,
+                    r#"{{"event_id":"{mixed:016x}-{event}","customer_id":"{id}","event_type":"purchase","occurred_at":"{at}","payload":{{"amount":{}.{:02}}}}}"#,
                     amount / 100,
                     amount % 100
                 )
                 .expect("a string");
                 let record = Record {
-                    key: None,
+                    key: Some(id.as_bytes()),
                     value: Some(value.as_bytes()),
                     schema_header: None,
                 };
@@ -255,7 +258,9 @@ fn brought_back(matcher: &Process, customers: u64) -> (u64, f64) {
         records += field("records").as_u64().expect("a number");
         let at = line["timestamp"].as_str().expect("a time");
         let end: Timestamp = at.parse().expect("a time");
-        let took = field("took_ms").as_i64().expect("milliseconds");
+        let took = field("took_ms");
+        let took = took.as_str().and_then(|it| it.parse().ok());
+        let took = took.expect("milliseconds");
         let begin = end - jiff::SignedDuration::from_millis(took);
         let first = span.entry("begin").or_insert(begin);
         *first = begin.min(*first);
