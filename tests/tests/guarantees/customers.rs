@@ -367,3 +367,53 @@ fn events_out_of_the_window_are_dead_letters_and_its_edge_has_no_hole() {
     assert_eq!(duplicates, Some(2.0));
     assert!(matcher.terminate().0.success());
 }
+
+#[test]
+fn a_campaign_that_is_over_leaves_nothing_behind_and_one_that_goes_on_keeps_what_it_counted() {
+    let end = Timestamp::from_millisecond(Timestamp::now().as_millisecond() + 10_000);
+    let over = json!({
+        "when": {"event_type": ["remembered"], "payload": {"amount": [1]}},
+        "schedule": {"end": end.expect("a time")},
+        "across": [{"first": true}], "limits": {"per_customer": {"times": 1}},
+    });
+    let goes_on = json!({
+        "when": {"event_type": ["remembered"], "payload": {"amount": [2]}},
+        "across": [{"first": true}],
+    });
+    let world = installation(&[
+        campaign("end-over", &over),
+        campaign("end-goes-on", &goes_on),
+    ]);
+    let matcher = world.matcher_with("a", &[("DEDUP_WINDOW", "3s")]);
+    for customer in 0..20 {
+        let now = Timestamp::now().as_millisecond();
+        let name = format!("end-{customer}");
+        let amount = 1 + customer % 2;
+        send(&world, &event(&format!("e-{customer}"), &name, now, amount));
+    }
+    wait_all(&world);
+    assert_eq!(matches(&world, "end-").len(), 20);
+    assert_eq!(matcher.metric("matcher_customers"), Some(20.0));
+    // Time passes in each partition; whose events these are is remembered there for as long as they come.
+    let others = f64::from(PARTITIONS);
+    let mut number = 0;
+    wait::until("what is over to be forgotten", PATIENCE, || {
+        for partition in 0..PARTITIONS {
+            number += 1;
+            let now = Timestamp::now().as_millisecond();
+            let event = event(&format!("t-{number}"), "end-time", now, 3);
+            let record = Written {
+                key: Some("end-time".into()),
+                value: Some(event.to_string().into()),
+                partition: Some(partition),
+                ..Written::default()
+            };
+            world.kafka.send(&world.topic("events"), &record);
+        }
+        wait_all(&world);
+        let customers = matcher.metric("matcher_customers")?;
+        assert!(customers >= 10.0, "{customers} customers are remembered");
+        (customers <= 10.0 + others).then_some(())
+    });
+    assert!(matcher.terminate().0.success());
+}
