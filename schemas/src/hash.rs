@@ -25,9 +25,10 @@ pub fn hash(context: u32, bytes: &[u8]) -> u64 {
     folded(a ^ K1 ^ state, b ^ K0)
 }
 
-/// Two words that cover what is left, at most 16 bytes, overlapping if need be.
+/// Two words that cover at most 16 bytes, overlapping if need be. With the length they say all of them; of more bytes,
+/// the first and the last.
 #[inline]
-fn ends(rest: &[u8]) -> (u64, u64) {
+pub fn ends(rest: &[u8]) -> (u64, u64) {
     if let (Some(first), Some(last)) = (rest.first_chunk(), rest.last_chunk()) {
         return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
     }

@@ -8,6 +8,7 @@ use schemas::paths::{PathId, Paths};
 use super::conditions::Conditions;
 use super::keys::{Plain, keys};
 use super::lists::Lists;
+use super::marks::Check;
 use super::numbers::Numbers;
 use super::outline::{Bits, Demand, named, named_numbers};
 use super::postings::{Posting, RestId};
@@ -75,6 +76,8 @@ struct Shared<'r> {
     forbids: u64,
     /// Whether the outline says all.
     is_exact: bool,
+    /// The same as the condition, if it is as simple as that.
+    check: Check,
 }
 
 impl<'r> Plan<'r> {
@@ -177,6 +180,7 @@ impl<'r> Plan<'r> {
                         uses: 0,
                         forbids: 0,
                         is_exact: false,
+                        check: Check::NOTHING,
                     });
                 }
                 self.shared[id as usize].uses += 1;
@@ -212,6 +216,9 @@ impl<'r> Plan<'r> {
         let demands: HashMap<_, _> = demands.into_iter().collect();
         for shared in &mut self.shared {
             let file = &self.files[shared.path as usize];
+            let numbers = file.numbers.as_deref();
+            let check = Check::of(shared.path, shared.condition, &self.keys.words, numbers);
+            shared.check = check.unwrap_or(Check::NOTHING);
             if file.field.mask != 0 {
                 (shared.forbids, shared.is_exact) = file.field.forbids(
                     shared.condition,
@@ -271,11 +278,15 @@ impl<'r> Plan<'r> {
             });
             conditions.dedup();
         }
+        let is_check = |id: &u32| !self.shared[*id as usize].check.is_nothing();
+        let check = open.iter().position(is_check);
+        let check = check.map(|at| self.shared[open.remove(at) as usize].check);
         let is_doubtful = way.is_doubtful;
         let is_settled = open.is_empty() && !way.is_scheduled && !is_doubtful;
         let rest = self.rest(&open, &outlined, way);
         Posting {
             forbids,
+            check: check.unwrap_or(Check::NOTHING),
             place: way.place,
             rest: RestId::new(rest, way.is_scheduled, is_settled, is_doubtful),
         }
@@ -326,7 +337,7 @@ impl<'r> Plan<'r> {
         let conditions = (self.shared.iter())
             .map(|shared| (shared.path, Arc::clone(shared.condition)))
             .collect();
-        let mut index = Index {
+        Index {
             conditions: Conditions(conditions),
             rests: Rests {
                 all: self.rests.into(),
@@ -336,9 +347,7 @@ impl<'r> Plan<'r> {
             absences: absences.into(),
             empty_outline,
             ..lists.finish(self.keys, self.files)
-        };
-        index.words.shrink();
-        index
+        }
     }
 }
 

@@ -2,12 +2,17 @@
 
 use schemas::document::leaves::{Leaf, Leaves};
 use schemas::paths::{PathId, Paths};
-use schemas::{Document, Value};
+use schemas::{Document, Number, Value};
+
+use super::dictionary::Probe;
+use super::keys::Plain;
 
 /// The values of one event by field. Its memory is used again for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     leaves: Leaves,
+    /// By leaf: its value.
+    values: Vec<Fact>,
     /// By field.
     slots: Vec<Slot>,
     /// By leaf: the next of the same field.
@@ -25,6 +30,14 @@ struct Slot {
     last: u32,
     count: u32,
     in_element: bool,
+}
+
+/// A value, as far as every index looks at it in the same way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fact {
+    Text(Probe),
+    Number(Number),
+    Other(Plain),
 }
 
 /// The end of the leaves of a field.
@@ -47,8 +60,16 @@ impl Facts {
         }
         self.is_wide = false;
         self.next.clear();
+        self.values.clear();
         for (at, leaf) in (0..).zip(self.leaves.iter()) {
             self.next.push(END);
+            self.values.push(match leaf.value(document) {
+                Value::String(text) => Fact::Text(Probe::new(leaf.path.number(), text)),
+                Value::Number(number) => Fact::Number(number),
+                Value::Bool(false) => Fact::Other(Plain::False),
+                Value::Bool(true) => Fact::Other(Plain::True),
+                _ => Fact::Other(Plain::Null),
+            });
             let slot = &mut self.slots[leaf.path.index()];
             if slot.event == self.event {
                 self.next[slot.last as usize] = at;
@@ -69,8 +90,8 @@ impl Facts {
     }
 
     /// All values, in the order of the event.
-    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = &Leaf> {
-        self.leaves.iter()
+    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Leaf, &Fact)> {
+        self.leaves.iter().zip(&self.values)
     }
 
     /// Whether the field of a leaf has this value only, wherever one looks.

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::affixes::Affixes;
 use super::build::{Plan, count};
+use super::dictionary::Dictionary;
 use super::keys::Affix;
+use super::marks::Mark;
 use super::numbers::Numbers;
 use super::pairs::Pairs;
-use super::postings::{List, ListId, Posting};
+use super::postings::{Header, ListId, Posting};
 use super::ranges::{Range, Ranges};
 use super::shares::{KeyId, Keys};
 use super::words::{WordId, Words};
@@ -37,7 +39,8 @@ pub(super) struct Lists {
     by_number: Vec<ListId>,
     by_affix: Vec<ListId>,
     ranges: HashMap<u32, Vec<Range<Posting>>>,
-    done: Vec<List>,
+    /// By number while they are made: where the list begins.
+    begins: Vec<ListId>,
     postings: Vec<Posting>,
     pairs: Vec<(ListId, WordId, ListId)>,
     pair_fields: Vec<u32>,
@@ -102,7 +105,8 @@ impl Lists {
 
     /// Gives a list its postings, and files in further lists what a second word can tell apart.
     fn lay_out(&mut self, plan: &mut Plan<'_>, list: ListId, entries: Vec<Entry>) {
-        let start = count(self.postings.len());
+        let header = self.postings.len();
+        self.postings.push(Header::default().into());
         let pairs_start = count(self.pair_fields.len());
         let mut parts = HashMap::<WordId, ListId>::new();
         let is_long = entries.len() > LONG;
@@ -130,18 +134,30 @@ impl Lists {
                 self.entries[part.0 as usize].push(entry);
             }
         }
-        debug_assert_eq!(self.done.len(), list.0 as usize);
-        self.done.push(List {
-            start,
-            end: count(self.postings.len()),
+        debug_assert_eq!(self.begins.len(), list.0 as usize);
+        self.begins.push(ListId(count(header)));
+        let pairs_end = count(self.pair_fields.len());
+        let follow = count(self.postings.len() - header - 1);
+        self.postings[header] = Header {
+            count: follow,
             pairs_start,
-            pairs_end: count(self.pair_fields.len()),
-        });
+            pairs_end,
+        }
+        .into();
+    }
+
+    /// Where a list begins, of its number.
+    fn begin(&self, list: ListId) -> ListId {
+        let begin = self.begins.get(list.0 as usize);
+        begin.copied().unwrap_or(ListId::NONE)
     }
 
     /// The parts of the index that were made here.
     pub(super) fn finish(mut self, keys: Keys<'_>, mut files: Vec<File>) -> Index {
-        for (path, ranges) in self.ranges {
+        for file in &mut files {
+            file.plain = file.plain.map(|list| self.begin(list));
+        }
+        for (path, ranges) in std::mem::take(&mut self.ranges) {
             let numbers = files[path as usize].numbers.as_deref_mut();
             let numbers = numbers.expect("a field with a range has numbers");
             numbers.ranges = Ranges::new(ranges, &mut self.postings);
@@ -150,13 +166,18 @@ impl Lists {
             let numbers = files[*path as usize].numbers.as_deref_mut();
             let numbers = numbers.expect("a field with a number has numbers");
             let bound = Numbers::bound(numbers.rank(*number));
-            numbers.equal[bound.expect("each number is a bound")] = *list;
+            numbers.equal[bound.expect("each number is a bound")] = self.begin(*list);
         }
-        let folded = file_affixes(&keys, &self.by_affix, &mut files);
+        let by_affix: Vec<_> = self.by_affix.iter().map(|list| self.begin(*list)).collect();
+        let folded = file_affixes(&keys, &by_affix, &mut files);
         let mut words = keys.words;
-        for (_, path, _) in words.iter_mut() {
+        for (_, path, word) in words.iter_mut() {
             files[path as usize].has_words = true;
+            word.list = self.begin(word.list);
         }
+        let pairs: Vec<_> = (self.pairs.iter())
+            .map(|(list, word, part)| (self.begin(*list), Mark::of_word(*word), self.begin(*part)))
+            .collect();
         for file in &mut files {
             let nothing = file.plain.iter().all(|list| *list == ListId::NONE)
                 && file.field.mask == 0
@@ -171,11 +192,10 @@ impl Lists {
         }
         Index {
             files: files.into(),
-            words,
-            folded,
-            lists: self.done.into(),
+            words: Dictionary::new(&words),
+            folded: Dictionary::new(&folded),
             postings: self.postings.into(),
-            pairs: Pairs::new(&self.pairs),
+            pairs: Pairs::new(&pairs),
             pair_fields: self.pair_fields.into(),
             ..Index::default()
         }
@@ -229,6 +249,5 @@ fn file_affixes(keys: &Keys<'_>, lists: &[ListId], files: &mut [File]) -> Words 
         };
         *place = Some(Affixes::new(beginnings));
     }
-    folded.shrink();
     folded
 }

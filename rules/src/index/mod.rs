@@ -3,7 +3,7 @@
 //! A pattern is a number of *ways* to meet it, conjunctions of conditions on fields. Each way is filed under
 //! one of its conditions, the one that the fewest events meet as far as the rules themselves tell
 //! ([`shares`]), in one list for each key of that condition ([`keys`]). An event is taken apart into values by field
-//! ([`facts`]); each value is looked up ([`words`], [`numbers`], [`affixes`]), and only the lists found there are
+//! ([`facts`]); each value is looked up ([`dictionary`], [`numbers`], [`affixes`]), and only the lists found there are
 //! gone through ([`search`]). For each way of a list one word of the event's outline ([`outline`]) says
 //! whether the other conditions can hold; those that it cannot tell are looked at, each at most once an
 //! event ([`conditions`]). A list that is long is cut by a second word ([`pairs`]).
@@ -17,9 +17,11 @@
 mod affixes;
 mod build;
 mod conditions;
+mod dictionary;
 mod facts;
 mod keys;
 mod lists;
+mod marks;
 mod numbers;
 mod outline;
 mod pairs;
@@ -36,14 +38,14 @@ use schemas::paths::PathId;
 
 use self::affixes::Affixes;
 use self::conditions::Conditions;
+use self::dictionary::Dictionary;
 pub(crate) use self::facts::Facts;
 use self::keys::Plain;
 use self::numbers::Numbers;
 use self::outline::Field;
 use self::pairs::Pairs;
-use self::postings::{List, ListId, Posting};
+use self::postings::{ListId, Posting};
 pub(crate) use self::search::Work;
-use self::words::Words;
 use crate::rule::Rule;
 
 /// Rules, so arranged that those that an event wins are found quickly. Immutable.
@@ -53,10 +55,10 @@ pub(crate) struct Index {
     rules: Box<[Arc<Rule>]>,
     /// By field; fields beyond the last are of no interest.
     files: Box<[File]>,
-    words: Words,
+    words: Dictionary,
     /// Strings without regard to case.
-    folded: Words,
-    lists: Box<[List]>,
+    folded: Dictionary,
+    /// Lists, each behind its header, and then what is filed under ranges.
     postings: Box<[Posting]>,
     pairs: Pairs,
     pair_fields: Box<[u32]>,
@@ -108,7 +110,7 @@ struct FieldAffixes {
     networks: Option<Affixes>,
 }
 
-/// What remains to be looked at when the outline has nothing against a way.
+/// What remains to be looked at when the outline and the check of its posting have nothing against a way.
 #[derive(Debug, Default)]
 struct Rests {
     all: Box<[Rest]>,

@@ -239,13 +239,12 @@ struct Bit {
 }
 
 impl Field {
-    /// The key and the bit of a value that is neither a string nor a number.
-    pub(super) fn of(&self, value: &Value<'_>) -> (Plain, u8) {
+    /// The bit of a value that is neither a string nor a number.
+    pub(super) fn of(&self, value: Plain) -> u8 {
         match value {
-            Value::Null => (Plain::Null, self.null),
-            Value::Bool(false) => (Plain::False, self.no),
-            Value::Bool(true) => (Plain::True, self.yes),
-            _ => unreachable!("a leaf is a plain value"),
+            Plain::False => self.no,
+            Plain::True => self.yes,
+            _ => self.null,
         }
     }
 

@@ -1,19 +1,19 @@
 //! Pairs: where a list is too long, a second word leads on to a part of it.
 
+use super::marks::Mark;
 use super::postings::ListId;
-use super::words::WordId;
 
 /// Lists by a list and a word. Open addressing with linear probing, a power of two of places, at most half
 /// of them taken.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
-    places: Box<[(ListId, WordId, ListId)]>,
+    places: Box<[(ListId, Mark, ListId)]>,
 }
 
-const EMPTY: (ListId, WordId, ListId) = (ListId::NONE, WordId::NONE, ListId::NONE);
+const EMPTY: (ListId, Mark, ListId) = (ListId::NONE, Mark::NONE, ListId::NONE);
 
 impl Pairs {
-    pub(super) fn new(pairs: &[(ListId, WordId, ListId)]) -> Self {
+    pub(super) fn new(pairs: &[(ListId, Mark, ListId)]) -> Self {
         if pairs.is_empty() {
             return Self::default();
         }
@@ -31,8 +31,16 @@ impl Pairs {
         }
     }
 
+    /// Reads where a pair would be looked up first, as [`Dictionary::touch`](super::dictionary::Dictionary::touch) does.
     #[inline]
-    pub(super) fn find(&self, list: ListId, word: WordId) -> Option<ListId> {
+    pub(super) fn touch(&self, list: ListId, word: Mark) -> u32 {
+        let mask = self.places.len().wrapping_sub(1);
+        let place = self.places.get(start(list, word) & mask);
+        place.map_or(0, |place| place.0.0)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, list: ListId, word: Mark) -> Option<ListId> {
         let mask = self.places.len().checked_sub(1)?;
         let mut at = start(list, word) & mask;
         loop {
@@ -49,8 +57,8 @@ impl Pairs {
 }
 
 #[inline]
-fn start(list: ListId, word: WordId) -> usize {
-    let both = u64::from(list.0) << 32 | u64::from(word.0);
+fn start(list: ListId, word: Mark) -> usize {
+    let both = u64::from(list.0) << 32 | u64::from(word.number());
     // The high bits, which the product mixes best.
     (both.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }

@@ -1,13 +1,18 @@
 //! Lists of what is tried together.
 
-/// One conjunction in one list.
+use super::marks::Check;
+
+/// One conjunction in one list: half a cache line.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 pub(super) struct Posting {
     /// Bits of the outline, none of which the event may have.
     pub(super) forbids: u64,
+    /// What must hold beside that and can be said so.
+    pub(super) check: Check,
     /// The rule.
     pub(super) place: u32,
-    /// What must be looked at beside that.
+    /// What must be looked at beside both.
     pub(super) rest: RestId,
 }
 
@@ -18,7 +23,7 @@ pub(super) struct RestId(u32);
 impl RestId {
     /// The rule has a schedule.
     const SCHEDULED: u32 = 1 << 31;
-    /// There is nothing to look at for an event that the outline describes in full.
+    /// There is nothing more to look at where the outline describes all fields of which bits are forbidden.
     const SETTLED: u32 = 1 << 30;
     /// Only the plain evaluation can tell.
     const DOUBTFUL: u32 = 1 << 29;
@@ -53,7 +58,7 @@ impl RestId {
     }
 }
 
-/// The number of a list.
+/// A list: where its postings begin, behind its [`Header`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ListId(pub(super) u32);
 
@@ -61,12 +66,35 @@ impl ListId {
     pub(super) const NONE: Self = Self(u32::MAX);
 }
 
-/// A part of the postings.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct List {
-    pub(super) start: u32,
-    pub(super) end: u32,
+/// What stands before the postings of a list, in the form of one, so that it is read with them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Header {
+    /// How many postings follow.
+    pub(super) count: u32,
     /// Fields whose words lead on to further lists: a part of the index's pair fields.
     pub(super) pairs_start: u32,
     pub(super) pairs_end: u32,
+}
+
+impl From<Header> for Posting {
+    fn from(header: Header) -> Self {
+        Self {
+            forbids: u64::from(header.count),
+            check: Check::NOTHING,
+            place: header.pairs_start,
+            rest: RestId(header.pairs_end),
+        }
+    }
+}
+
+impl From<&Posting> for Header {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it was made of less")]
+    fn from(posting: &Posting) -> Self {
+        Self {
+            count: posting.forbids as u32,
+            pairs_start: posting.place,
+            pairs_end: posting.rest.0,
+        }
+    }
 }

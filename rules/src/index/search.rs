@@ -1,14 +1,19 @@
 //! From an event to the rules that it wins.
 
+use std::hint::black_box;
+use std::ops::BitXor;
+
+use schemas::document::leaves::Leaf;
 use schemas::paths::PathId;
 use schemas::{Document, Event, Number, Value};
 
 use super::conditions::Memo;
-use super::facts::Facts;
+use super::dictionary::Probe;
+use super::facts::{Fact, Facts};
 use super::keys::Plain;
+use super::marks::{Check, Mark};
 use super::numbers::Numbers;
-use super::postings::{ListId, Posting};
-use super::words::WordId;
+use super::postings::{Header, ListId, Posting};
 use super::{FieldAffixes, File, Index};
 use crate::letter_case::fold;
 use crate::network::address_bits;
@@ -17,9 +22,11 @@ use crate::network::address_bits;
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     memo: Memo,
-    /// By leaf: the word that it is.
-    words: Vec<WordId>,
+    /// By leaf.
+    marks: Vec<Mark>,
     lists: Vec<ListId>,
+    /// What may lead on from lists that were gone through.
+    pairs: Vec<(ListId, Mark)>,
     /// Runs of postings whose ranges contain a number of the event.
     runs: Vec<(u32, u32)>,
     /// Rules of which the plain evaluation must say whether they are won.
@@ -56,9 +63,9 @@ impl Index {
             document: event.root.document(),
             facts,
             arrays: &buffers.arrays,
+            marks: &buffers.marks,
             outline: buffers.outline,
             blank: buffers.blank,
-            is_plain: buffers.arrays.is_empty() && buffers.blank == 0,
             memo: &mut buffers.memo,
             doubts: &mut buffers.doubts,
             places,
@@ -66,17 +73,28 @@ impl Index {
         for (start, end) in buffers.runs.drain(..) {
             search.go_through(&self.postings[start as usize..end as usize]);
         }
-        while let Some(list) = buffers.lists.pop() {
-            let list_span = self.lists[list.0 as usize];
-            let (start, end) = (list_span.start as usize, list_span.end as usize);
-            search.go_through(&self.postings[start..end]);
-            let (start, end) = (list_span.pairs_start as usize, list_span.pairs_end as usize);
-            for path in &self.pair_fields[start..end] {
-                for leaf in facts.of(*path) {
-                    let pair = self.pairs.find(list, buffers.words[leaf]);
-                    buffers.lists.extend(pair);
+        while !buffers.lists.is_empty() {
+            let headers = buffers.lists.iter();
+            let headers = headers.map(|list| self.postings[list.0 as usize].place);
+            black_box(headers.fold(0, BitXor::bitxor));
+            let mut touched = 0;
+            for list in buffers.lists.drain(..) {
+                let begin = list.0 as usize;
+                let header = Header::from(&self.postings[begin]);
+                let (start, end) = (header.pairs_start as usize, header.pairs_end as usize);
+                for path in &self.pair_fields[start..end] {
+                    for leaf in facts.of(*path) {
+                        let mark = buffers.marks[leaf];
+                        touched ^= self.pairs.touch(list, mark);
+                        buffers.pairs.push((list, mark));
+                    }
                 }
+                search.go_through(&self.postings[begin + 1..=begin + header.count as usize]);
             }
+            black_box(touched);
+            let pairs = buffers.pairs.drain(..);
+            let further = pairs.filter_map(|(list, mark)| self.pairs.find(list, mark));
+            buffers.lists.extend(further);
         }
         search.settle_doubts();
         let found = &mut places[begin..];
@@ -98,7 +116,7 @@ impl Index {
 
     /// Looks all values up: the lists to go through, and the outline.
     fn look_up(&self, document: &Document, facts: &Facts, buffers: &mut Work) {
-        buffers.words.clear();
+        buffers.marks.clear();
         buffers.lists.clear();
         buffers.runs.clear();
         buffers.doubts.clear();
@@ -112,22 +130,28 @@ impl Index {
             .extend(facts.arrays().iter().filter(is_joint));
         let mut outline = self.empty_outline;
         let mut blank = 0;
-        for leaf in facts.leaves() {
+        let mut touched = 0;
+        for (_, fact) in facts.leaves() {
+            if let Fact::Text(probe) = fact {
+                touched ^= self.words.touch(probe);
+            }
+        }
+        black_box(touched);
+        for (leaf, fact) in facts.leaves() {
             let Some(file) = self.files.get(leaf.path.index()) else {
-                buffers.words.push(WordId::NONE);
+                buffers.marks.push(Mark::NONE);
                 continue;
             };
-            let (word, bit) = match leaf.value(document) {
-                Value::String(text) => self.look_up_text(file, leaf.path.number(), text, buffers),
-                Value::Number(number) => (WordId::NONE, file.look_up_number(number, buffers)),
-                value => {
-                    let (plain, bit) = file.field.of(&value);
-                    push(&mut buffers.lists, file.list(plain));
-                    (WordId::NONE, bit)
+            let (mark, bit) = match fact {
+                Fact::Text(probe) => self.look_up_text(file, *leaf, document, probe, buffers),
+                Fact::Number(number) => file.look_up_number(*number, buffers),
+                Fact::Other(plain) => {
+                    push(&mut buffers.lists, file.list(*plain));
+                    (Mark::NONE, file.field.of(*plain))
                 }
             };
             push(&mut buffers.lists, file.list(Plain::Present));
-            buffers.words.push(word);
+            buffers.marks.push(mark);
             outline &= !file.field.mask;
             if facts.is_single(leaf) {
                 outline |= (1 << bit) & file.field.mask;
@@ -151,27 +175,39 @@ impl Index {
         buffers.blank = blank;
     }
 
-    /// The word that a string is, and its bit.
-    fn look_up_text(&self, file: &File, path: u32, text: &str, buffers: &mut Work) -> (WordId, u8) {
+    /// The mark of a string, and its bit.
+    fn look_up_text(
+        &self,
+        file: &File,
+        leaf: Leaf,
+        document: &Document,
+        probe: &Probe,
+        buffers: &mut Work,
+    ) -> (Mark, u8) {
         push(&mut buffers.lists, file.list(Plain::AnyText));
+        let path = leaf.path.number();
+        let text = || match leaf.value(document) {
+            Value::String(text) => text,
+            _ => unreachable!("it was a string when the facts were read"),
+        };
         if let Some(affixes) = &file.affixes {
+            let text = text();
             affixes.look_up(text, &mut buffers.texts, &mut buffers.lists);
             if affixes.has_folded {
-                let word = self.folded.find(path, &buffers.texts.folded);
-                if word != WordId::NONE {
-                    push(&mut buffers.lists, self.folded.word(word).list);
+                let folded = &*buffers.texts.folded;
+                let word = (self.folded).find(path, &Probe::new(path, folded), || folded);
+                if let Some(word) = word {
+                    push(&mut buffers.lists, word.list);
                 }
             }
         }
-        if file.has_words {
-            let id = self.words.find(path, text);
-            if id != WordId::NONE {
-                let word = self.words.word(id);
-                push(&mut buffers.lists, word.list);
-                return (id, word.bit);
-            }
+        if file.has_words
+            && let Some(word) = self.words.find(path, probe, text)
+        {
+            push(&mut buffers.lists, word.list);
+            return (word.mark, word.bit);
         }
-        (WordId::NONE, file.field.text)
+        (Mark::NONE, file.field.text)
     }
 }
 
@@ -220,10 +256,10 @@ impl File {
         self.plain[plain as usize]
     }
 
-    /// The bit of a number.
-    fn look_up_number(&self, number: Number, buffers: &mut Work) -> u8 {
+    /// The mark of a number, and its bit.
+    fn look_up_number(&self, number: Number, buffers: &mut Work) -> (Mark, u8) {
         let Some(numbers) = &self.numbers else {
-            return self.field.number;
+            return (Mark::NONE, self.field.number);
         };
         let rank = numbers.rank(number);
         if let Some(bound) = Numbers::bound(rank) {
@@ -232,7 +268,8 @@ impl File {
         let runs = &mut buffers.runs;
         (numbers.ranges).containing(rank, |start, end| runs.push((start, end)));
         let bit = numbers.bits.get(rank as usize);
-        bit.copied().unwrap_or(self.field.number)
+        let bit = bit.copied().unwrap_or(self.field.number);
+        (Mark::of_rank(rank), bit)
     }
 }
 
@@ -250,10 +287,9 @@ struct Search<'s, 'e> {
     document: &'s Document,
     facts: &'s Facts,
     arrays: &'s [PathId],
+    marks: &'s [Mark],
     outline: u64,
     blank: u64,
-    /// Whether the outline describes the event in full.
-    is_plain: bool,
     memo: &'s mut Memo,
     doubts: &'s mut Vec<u32>,
     places: &'s mut Vec<u32>,
@@ -263,14 +299,24 @@ impl Search<'_, '_> {
     #[inline]
     fn go_through(&mut self, postings: &[Posting]) {
         for posting in postings {
-            if posting.forbids & self.outline != 0 {
+            if posting.forbids & self.outline != 0 || !self.is_met(&posting.check) {
                 continue;
             }
-            if self.is_plain && posting.rest.is_settled() {
+            let is_described = posting.forbids & self.blank == 0 && self.arrays.is_empty();
+            if is_described && posting.rest.is_settled() {
                 self.places.push(posting.place);
             } else {
                 self.look_closer(posting);
             }
+        }
+    }
+
+    /// Whether a check holds for some value of its field.
+    #[inline]
+    fn is_met(&self, check: &Check) -> bool {
+        check.is_nothing() || {
+            let mut leaves = self.facts.of(check.path);
+            leaves.any(|leaf| check.is_met_by(self.marks[leaf]))
         }
     }
 

@@ -1,4 +1,5 @@
-//! Exact strings: each value of each field that some rule names, with a number.
+//! Exact strings: each value of each field that some rule names, with a number. Used while an index is made; what is
+//! looked up later is its [`Dictionary`](super::dictionary::Dictionary).
 
 use schemas::hash::hash;
 
@@ -26,7 +27,7 @@ impl WordId {
 /// What is known of a string as the value of a field.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word {
-    path: u32,
+    pub(super) path: u32,
     start: u32,
     end: u32,
     /// Ways that are tried when the field has the value.
@@ -120,9 +121,13 @@ impl Words {
         numbered.map(|(id, word)| (id, word.path, word))
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.list.shrink_to_fit();
-        self.texts.shrink_to_fit();
+    /// Every word.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (WordId, &Word)> {
+        (0..).map(WordId).zip(&self.list)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     fn text_of(&self, word: &Word) -> &str {

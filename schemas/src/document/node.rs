@@ -45,6 +45,7 @@ impl Value<'_> {
 
 impl<'a> Node<'a> {
     /// What the node is.
+    #[inline]
     pub fn value(self) -> Value<'a> {
         match self.tape.entries.get(self.at as usize) {
             None | Some(Entry::Null) => Value::Null,

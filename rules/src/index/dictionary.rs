@@ -1,0 +1,237 @@
+//! Exact strings as they are looked up: one place in memory is read for each, however many there are.
+
+use schemas::hash::{ends, hash};
+
+use super::marks::Mark;
+use super::postings::ListId;
+use super::words::Words;
+
+/// The words of an index, each with what is known of it. Open addressing with linear probing.
+#[derive(Debug, Default)]
+pub(super) struct Dictionary {
+    entries: Box<[Entry]>,
+    /// The texts of more than [`SHORT`] bytes, one after the other.
+    long: String,
+}
+
+/// Half a cache line, with all there is to compare of a short text.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
+struct Entry {
+    /// Of a long text: where it begins, and its length.
+    ends: (u64, u64),
+    path: u32,
+    length: u16,
+    word: Word,
+}
+
+/// What is known of a string as the value of a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word {
+    /// Its bit in the outline, if its field has bits.
+    pub(super) bit: u8,
+    /// Ways that are tried when the field has the value.
+    pub(super) list: ListId,
+    pub(super) mark: Mark,
+}
+
+/// Texts of so many bytes are told apart by their ends and their length.
+const SHORT: usize = 16;
+/// The length of those that are longer.
+const LONG: u16 = u16::MAX;
+
+const EMPTY: Entry = Entry {
+    ends: (0, 0),
+    path: u32::MAX,
+    length: 0,
+    word: Word {
+        bit: 0,
+        list: ListId::NONE,
+        mark: Mark::NONE,
+    },
+};
+
+/// A string of an event, prepared to be looked up in one index after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Probe {
+    hash: u64,
+    ends: (u64, u64),
+    length: u16,
+}
+
+impl Probe {
+    #[inline]
+    pub(super) fn new(path: u32, text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let hash = hash(path, bytes);
+        if bytes.len() > SHORT {
+            return Self {
+                hash,
+                ends: (0, 0),
+                length: LONG,
+            };
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a short text")]
+        let length = bytes.len() as u16;
+        Self {
+            hash,
+            ends: ends(bytes),
+            length,
+        }
+    }
+}
+
+impl Dictionary {
+    /// # Panics
+    /// At 2³¹ words.
+    pub(super) fn new(words: &Words) -> Self {
+        // Three of five places are taken.
+        let mut entries = vec![EMPTY; words.len() * 5 / 3 + usize::from(words.len() > 0)];
+        let mut long = String::new();
+        for (id, word) in words.iter() {
+            let text = words.text(id);
+            let probe = Probe::new(word.path, text);
+            let mut at = start(probe.hash, entries.len());
+            while entries[at].path != EMPTY.path {
+                at = (at + 1) % entries.len();
+            }
+            let mut ends = probe.ends;
+            if probe.length == LONG {
+                ends = (long.len() as u64, text.len() as u64);
+                long.push_str(text);
+            }
+            entries[at] = Entry {
+                ends,
+                path: word.path,
+                length: probe.length,
+                word: Word {
+                    bit: word.bit,
+                    list: word.list,
+                    mark: Mark::of_word(id),
+                },
+            };
+        }
+        long.shrink_to_fit();
+        Self {
+            entries: entries.into(),
+            long,
+        }
+    }
+
+    /// What is known of the text that the probe was made of, for the same field.
+    #[inline]
+    pub(super) fn find<'t>(
+        &self,
+        path: u32,
+        probe: &Probe,
+        text: impl FnOnce() -> &'t str,
+    ) -> Option<Word> {
+        let mut at = start(probe.hash, self.entries.len());
+        if probe.length == LONG {
+            return self.find_long(path, at, text());
+        }
+        loop {
+            let entry = self.entries.get(at)?;
+            let is_it =
+                entry.ends == probe.ends && entry.path == path && entry.length == probe.length;
+            if is_it {
+                return Some(entry.word);
+            }
+            if entry.path == EMPTY.path {
+                return None;
+            }
+            at = self.after(at);
+        }
+    }
+
+    /// Reads where the text would be looked up first, and nothing depends on what is there: so many such places are
+    /// fetched from memory at once, and not one after the other.
+    #[inline]
+    pub(super) fn touch(&self, probe: &Probe) -> u32 {
+        let entry = self.entries.get(start(probe.hash, self.entries.len()));
+        entry.map_or(0, |entry| entry.path)
+    }
+
+    fn find_long(&self, path: u32, mut at: usize, text: &str) -> Option<Word> {
+        loop {
+            let entry = self.entries.get(at)?;
+            if entry.path == path && entry.length == LONG && self.is(entry, text) {
+                return Some(entry.word);
+            }
+            if entry.path == EMPTY.path {
+                return None;
+            }
+            at = self.after(at);
+        }
+    }
+
+    fn is(&self, entry: &Entry, text: &str) -> bool {
+        let (begin, length) = entry.ends;
+        if length != text.len() as u64 {
+            return false;
+        }
+        let rest = usize::try_from(begin)
+            .ok()
+            .and_then(|begin| self.long.as_bytes().get(begin..));
+        rest.is_some_and(|rest| rest.starts_with(text.as_bytes()))
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.entries.len() {
+            0
+        } else {
+            at + 1
+        }
+    }
+}
+
+/// The place of a hash among so many: its high half as a fraction of them (Lemire 2019, "Fast random integer
+/// generation in an interval").
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "less than the number of places"
+)]
+fn start(hash: u64, places: usize) -> usize {
+    ((u128::from(hash) * places as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_under_its_field_whatever_its_length() {
+        let mut words = Words::default();
+        let text = |n: u32, length: usize| format!("{n:0length$}");
+        let all = |n: u32| (1..40).map(move |length| (n % 3, text(n, length)));
+        for (path, text) in (0..200).flat_map(all) {
+            words.add(path, &text);
+        }
+        words.add(0, "");
+        let found = |dictionary: &Dictionary, path, text: &str| {
+            dictionary
+                .find(path, &Probe::new(path, text), || text)
+                .map(|word| word.mark)
+        };
+        let dictionary = Dictionary::new(&words);
+        for (path, text) in (0..200).flat_map(all) {
+            let expected = Mark::of_word(words.find(path, &text));
+            assert_eq!(found(&dictionary, path, &text), Some(expected), "{text}");
+            assert_eq!(found(&dictionary, path + 3, &text), None);
+            for other in [
+                format!("{text}x"),
+                format!("x{text}"),
+                text.replace('0', "x"),
+            ] {
+                if words.find(path, &other) == super::super::words::WordId::NONE {
+                    assert_eq!(found(&dictionary, path, &other), None, "{other}");
+                }
+            }
+        }
+        assert!(found(&dictionary, 0, "").is_some());
+        assert_eq!(found(&dictionary, 1, ""), None);
+        assert_eq!(found(&Dictionary::default(), 0, "a"), None);
+    }
+}
