@@ -18,10 +18,10 @@ use crate::wildcard::Wildcard;
 pub(crate) struct Condition {
     strings: Sorted<Box<str>>,
     numbers: Sorted<Number>,
-    tests: Vec<Test>,
+    tests: Box<[Test]>,
     absent: bool,
     /// Alternatives that ask about the field as a whole.
-    wholes: Vec<Whole>,
+    wholes: Box<[Whole]>,
 }
 
 /// An alternative that is not an exact string or number.
@@ -128,9 +128,9 @@ impl From<Alternatives> for Condition {
         Self {
             strings: Sorted::new(read.strings),
             numbers: Sorted::new(read.numbers),
-            tests: read.tests,
+            tests: read.tests.into(),
             absent: read.absent,
-            wholes: read.wholes,
+            wholes: read.wholes.into(),
         }
     }
 }

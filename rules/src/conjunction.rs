@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::compiler::Compiler;
 use crate::condition::Condition;
 use crate::limits::{MAX_CONDITIONS_A_FIELD, MAX_CONJUNCTIONS, MAX_EXPANDED_CONDITIONS};
 use crate::parse::{Clause, Path};
@@ -19,7 +20,7 @@ pub(crate) struct Conjunction {
 }
 
 /// Fields of one object, the most telling first, but `event_type` last; at least one.
-pub(crate) type Fields = Box<[(Box<str>, Part)]>;
+pub(crate) type Fields = Box<[(Arc<str>, Part)]>;
 
 /// What is asked of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
         }));
         return Err(errors);
     }
+    if let Some(fields) = plain(clauses) {
+        return Ok([last_event_type(fields)].into());
+    }
     let mut conjunctions = Vec::with_capacity(size.conjunctions);
     for conditions in expand(clauses) {
         let mut tree = Tree::default();
@@ -53,12 +57,8 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
                 return Err(errors);
             }
         }
-        match tree.finish(&mut Path::default()) {
-            Ok(mut fields) => {
-                // A rule set has looked at the event's type before it tries a rule.
-                fields.sort_by_key(|(name, _)| **name == *"event_type");
-                conjunctions.push(Conjunction { fields });
-            }
+        match tree.finish(&mut Vec::new()) {
+            Ok(fields) => conjunctions.push(last_event_type(fields)),
             Err(error) => {
                 errors.push(error);
                 return Err(errors);
@@ -66,6 +66,53 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
         }
     }
     Ok(conjunctions.into())
+}
+
+impl Conjunction {
+    /// Takes what others have, too, from the compiler.
+    pub(crate) fn share(&mut self, compiler: &mut Compiler) {
+        share(&mut self.fields, compiler);
+    }
+}
+
+fn share(fields: &mut Fields, compiler: &mut Compiler) {
+    for (name, part) in fields {
+        compiler.name(name);
+        match part {
+            Part::Value(condition) => compiler.condition(condition),
+            Part::Values(conditions) => conditions.iter_mut().for_each(|it| compiler.condition(it)),
+            Part::Object(fields) => share(fields, compiler),
+        }
+    }
+}
+
+fn last_event_type(mut fields: Fields) -> Conjunction {
+    // A rule set has looked at the event's type before it tries a rule.
+    fields.sort_by_key(|(name, _)| **name == *"event_type");
+    Conjunction { fields }
+}
+
+/// The only way to meet clauses without an `$or`, as nearly all are: a field stands there once, and nothing is to be
+/// brought together.
+fn plain(clauses: &[Clause]) -> Option<Fields> {
+    if !clauses.is_sorted_by(|a, b| a.name() < b.name()) {
+        return None;
+    }
+    let field = |clause: &Clause| match clause {
+        Clause::Value(name, condition) => {
+            Some((Arc::clone(name), Part::Value(Arc::clone(condition))))
+        }
+        Clause::Object(name, clauses) => Some((Arc::clone(name), Part::Object(plain(clauses)?))),
+        Clause::Or(_) => None,
+    };
+    let mut fields: Fields = clauses.iter().map(field).collect::<Option<_>>()?;
+    sort(&mut fields);
+    Some(fields)
+}
+
+/// The most telling first; of one rank in the order of their names.
+fn sort(fields: &mut Fields) {
+    fields.sort_by(|(a_name, a), (b_name, b)| (a.rank().cmp(&b.rank())).then(a_name.cmp(b_name)));
 }
 
 /// How much an expansion would make, known before it is made.
@@ -188,36 +235,40 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn finish(self, path: &mut Path) -> Result<Fields, crate::PatternError> {
+    fn finish(self, steps: &mut Steps<'a>) -> Result<Fields, crate::PatternError> {
         let mut fields = Vec::with_capacity(self.0.len());
         for (name, part) in self.0 {
-            path.enter_field(name);
+            steps.push(name);
             let part = match part {
-                TreePart::Object(tree) => Part::Object(tree.finish(path)?),
+                TreePart::Object(tree) => Part::Object(tree.finish(steps)?),
                 TreePart::Value(conditions) if conditions.len() > MAX_CONDITIONS_A_FIELD => {
                     let found = conditions.len();
-                    return Err(path.error(Problem::TooManyOnOneField { found }));
+                    return Err(path(steps).error(Problem::TooManyOnOneField { found }));
                 }
                 TreePart::Value(mut conditions) if conditions.len() == 1 => {
                     Part::Value(conditions.remove(0))
                 }
                 TreePart::Value(conditions) => Part::Values(conditions.into()),
             };
-            path.leave();
-            fields.push((Box::from(name), part));
+            steps.pop();
+            fields.push((Arc::from(name), part));
         }
-        // Stable: fields of one rank keep the order of their names.
-        fields.sort_by_key(|(_, part)| part.rank());
-        Ok(fields.into())
+        let mut fields = fields.into();
+        sort(&mut fields);
+        Ok(fields)
     }
 }
 
 fn value_and_object(steps: &[&str]) -> crate::PatternError {
+    path(steps).error(Problem::ValueAndObject)
+}
+
+fn path(steps: &[&str]) -> Path {
     let mut path = Path::default();
     for step in steps {
         path.enter_field(step);
     }
-    path.error(Problem::ValueAndObject)
+    path
 }
 
 impl Part {

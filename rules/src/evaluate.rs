@@ -32,7 +32,7 @@ pub(crate) fn holds(conjunction: &Conjunction, root: Node<'_>) -> bool {
 }
 
 /// Fields asked of a node: of the object that it is, or of one element of the array that it is.
-fn object(fields: &[(Box<str>, Part)], node: Option<Node<'_>>) -> Verdict {
+fn object(fields: &[(Arc<str>, Part)], node: Option<Node<'_>>) -> Verdict {
     match node.map(Node::value) {
         Some(Value::Object(_)) => all(fields, node),
         Some(Value::Array(elements)) => element(fields, elements),
@@ -41,7 +41,7 @@ fn object(fields: &[(Box<str>, Part)], node: Option<Node<'_>>) -> Verdict {
     }
 }
 
-fn all(fields: &[(Box<str>, Part)], object: Option<Node<'_>>) -> Verdict {
+fn all(fields: &[(Arc<str>, Part)], object: Option<Node<'_>>) -> Verdict {
     let mut verdict = Verdict::Absent;
     for (name, part) in fields {
         let field = object.and_then(|object| object.get(name));
@@ -63,7 +63,7 @@ fn part(part: &Part, field: Option<Node<'_>>) -> Verdict {
 }
 
 /// All fields must hold in one element, or be absent from every one.
-fn element(fields: &[(Box<str>, Part)], elements: Elements<'_>) -> Verdict {
+fn element(fields: &[(Arc<str>, Part)], elements: Elements<'_>) -> Verdict {
     // What an array without elements gets: absent or refused.
     let mut verdict = all(fields, None);
     for element in elements {

@@ -8,7 +8,7 @@ mod stretch;
 
 use rust_decimal::Decimal;
 use schemas::across::{Aggregate, Asks, Bounds, Limit, Window};
-use schemas::{Campaign, Event, Node, Span, Value};
+use schemas::{Campaign, Event, Node, Span, Value, When};
 use serde_json::{Value as Json, json};
 
 use self::identity::{Identities, span_name, window_name};
@@ -82,8 +82,8 @@ impl History {
         }
         let mut identities = Identities::of(campaign);
         let mut errors = PatternErrors::new();
-        let mut parse = |pattern: &Json, place: String| {
-            let parsed = Pattern::parse(pattern);
+        let mut parse = |pattern: &When, place: String| {
+            let parsed = Pattern::parse(&pattern.json());
             parsed.map_err(|found| errors.extend(found, &place)).ok()
         };
         let mut conditions = Vec::new();

@@ -59,6 +59,7 @@ mod index;
 pub mod expression;
 pub mod reward;
 
+pub mod compiler;
 pub mod history;
 pub mod live;
 pub mod pattern;
@@ -73,6 +74,7 @@ pub mod lint;
 pub mod sample;
 
 pub use check::CampaignProblem;
+pub use compiler::Compiler;
 pub use decide::Decider;
 pub use explain::Explanation;
 pub use expression::{Expression, Undefined};

@@ -21,12 +21,13 @@ const TEXTS: [&str; 4] = ["event_id", "customer_id", "event_type", "occurred_at"
 
 /// What is strange in the `when` and the reward of a campaign; nothing of one that does not compile.
 pub(crate) fn campaign(campaign: &Campaign) -> Vec<CampaignProblem> {
-    let Ok(pattern) = Pattern::parse(&campaign.when) else {
+    let when = campaign.when.json();
+    let Ok(pattern) = Pattern::parse(&when) else {
         return Vec::new();
     };
     let mut warnings = Vec::new();
     for conjunction in pattern.conjunctions() {
-        for warning in of_conjunction(conjunction, &campaign.when) {
+        for warning in of_conjunction(conjunction, &when) {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }

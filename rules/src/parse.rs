@@ -17,11 +17,21 @@ const OR: &str = "$or";
 #[derive(Debug)]
 pub(crate) enum Clause {
     /// A field's value.
-    Value(Box<str>, Arc<Condition>),
+    Value(Arc<str>, Arc<Condition>),
     /// Fields of a field.
-    Object(Box<str>, Vec<Clause>),
+    Object(Arc<str>, Vec<Clause>),
     /// One of several objects.
     Or(Vec<Vec<Clause>>),
+}
+
+impl Clause {
+    /// The field, if it is about one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Value(name, _) | Self::Object(name, _) => Some(name),
+            Self::Or(_) => None,
+        }
+    }
 }
 
 /// Reads a whole pattern.
@@ -29,7 +39,7 @@ pub(crate) fn clauses(pattern: &Json) -> Result<Vec<Clause>, PatternErrors> {
     let mut reader = Reader {
         errors: PatternErrors::new(),
         conditions: 0,
-        path: Path::default(),
+        place: Vec::new(),
     };
     let clauses = match pattern {
         Json::Object(fields) => reader.object(fields, Scope::Fields),
@@ -127,31 +137,45 @@ enum Scope {
     InOr,
 }
 
-struct Reader {
+struct Reader<'p> {
     errors: PatternErrors,
     conditions: usize,
-    path: Path,
+    /// Where in the pattern. Written as a path only for an error.
+    place: Vec<Step<'p>>,
 }
 
-impl Reader {
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Field(&'p str),
+    Entry(usize),
+}
+
+impl<'p> Reader<'p> {
     fn report(&mut self, problem: Problem) {
-        self.errors.push(self.path.error(problem));
+        let mut path = Path::default();
+        for step in &self.place {
+            match *step {
+                Step::Field(name) => path.enter_field(name),
+                Step::Entry(index) => path.enter_entry(index),
+            }
+        }
+        self.errors.push(path.error(problem));
     }
 
     /// Reads an object's clauses. Of a broken one, those that are right; the errors say the rest.
-    fn object(&mut self, fields: &Map<String, Json>, scope: Scope) -> Vec<Clause> {
+    fn object(&mut self, fields: &'p Map<String, Json>, scope: Scope) -> Vec<Clause> {
         if fields.is_empty() {
             self.report(Problem::EmptyObject);
             return Vec::new();
         }
-        if self.path.marks.len() >= MAX_DEPTH {
+        if self.place.len() >= MAX_DEPTH {
             self.report(Problem::TooDeep);
             return Vec::new();
         }
         let mut clauses = Vec::with_capacity(fields.len());
         for (name, value) in fields {
-            let is_root = self.path.marks.is_empty();
-            self.path.enter_field(name);
+            let is_root = self.place.is_empty();
+            self.place.push(Step::Field(name));
             if let (true, Some(field)) = (is_root, name.strip_prefix("payload.")) {
                 let field = clip(field);
                 self.report(Problem::Dotted { field });
@@ -163,12 +187,12 @@ impl Reader {
             } else {
                 clauses.extend(self.field(name, value, scope));
             }
-            self.path.leave();
+            self.place.pop();
         }
         clauses
     }
 
-    fn field(&mut self, name: &str, value: &Json, scope: Scope) -> Option<Clause> {
+    fn field(&mut self, name: &str, value: &'p Json, scope: Scope) -> Option<Clause> {
         match value {
             Json::Object(fields) => {
                 if let Some(operator) = operator::without_list(fields) {
@@ -193,7 +217,7 @@ impl Reader {
 
     /// `$or` is a relationship when its list has two objects or more and nothing else, and none of
     /// them has a field with a reserved name; otherwise it is a field of that name, as in event-ruler.
-    fn or(&mut self, objects: &[Json]) -> Option<Clause> {
+    fn or(&mut self, objects: &'p [Json]) -> Option<Clause> {
         let mut alternatives = Vec::with_capacity(objects.len().min(MAX_LIST));
         let mut reserved = None;
         let mut has_fields = false;
@@ -214,9 +238,9 @@ impl Reader {
         if objects.len() >= 2 && alternatives.len() == objects.len() && reserved.is_none() {
             let mut read = Vec::with_capacity(alternatives.len());
             for (index, fields) in alternatives.into_iter().enumerate() {
-                self.path.enter_entry(index);
+                self.place.push(Step::Entry(index));
                 read.push(self.object(fields, Scope::InOr));
-                self.path.leave();
+                self.place.pop();
             }
             return Some(Clause::Or(read));
         }
@@ -230,7 +254,7 @@ impl Reader {
     }
 
     /// Reads a list of alternatives; `None` if one is broken.
-    fn condition(&mut self, list: &[Json]) -> Option<Condition> {
+    fn condition(&mut self, list: &'p [Json]) -> Option<Condition> {
         self.conditions += 1;
         match list.len() {
             0 => {
@@ -256,9 +280,9 @@ impl Reader {
             };
             if let Err(problem) = result {
                 is_whole = false;
-                self.path.enter_entry(index);
+                self.place.push(Step::Entry(index));
                 self.report(problem);
-                self.path.leave();
+                self.place.pop();
             }
         }
         is_whole.then(|| read.into())

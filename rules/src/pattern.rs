@@ -2,6 +2,7 @@
 
 use schemas::Node;
 
+use crate::compiler::Compiler;
 use crate::conjunction::{Conjunction, conjunctions};
 use crate::problem::PatternErrors;
 use crate::{evaluate, parse};
@@ -34,6 +35,13 @@ impl Pattern {
         let others = others.flat_map(|pattern| &pattern.conjunctions);
         Self {
             conjunctions: self.conjunctions.iter().chain(others).cloned().collect(),
+        }
+    }
+
+    /// Takes what other patterns have, too, from the compiler.
+    pub(crate) fn share(&mut self, compiler: &mut Compiler) {
+        for conjunction in &mut self.conjunctions {
+            conjunction.share(compiler);
         }
     }
 

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use schemas::{Amount, Node, Reward, RewardAmount};
 use serde::Serialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use crate::compiler::Compiler;
 use crate::expression::{Expression, ExpressionError, ExpressionProblem, Undefined};
 
 /// The field that makes an object an expression.
@@ -16,8 +19,26 @@ const EXPRESSION: &str = "expression";
 /// A reward, its expressions compiled. One without expressions is written once.
 #[derive(Debug, Clone)]
 pub(crate) enum Worth {
-    Constant(Box<RawValue>),
+    Constant(Arc<RewardText>),
     Computed(Box<Computed>),
+}
+
+/// The JSON of a reward.
+#[derive(Debug)]
+pub(crate) struct RewardText(pub(crate) Box<RawValue>);
+
+impl PartialEq for RewardText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for RewardText {}
+
+impl Hash for RewardText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.get().hash(state);
+    }
 }
 
 /// A reward with expressions: what stands between them is written already.
@@ -112,13 +133,20 @@ impl Worth {
         writer.end()
     }
 
+    /// Takes what other rewards are, too, from the compiler.
+    pub(crate) fn share(&mut self, compiler: &mut Compiler) {
+        if let Self::Constant(json) = self {
+            compiler.reward(json);
+        }
+    }
+
     /// The JSON of the reward for an event.
     ///
     /// # Errors
     /// [`Undefined`] when an expression has no value, or one that is no amount.
     pub(crate) fn of(&self, event: Node<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
         let computed = match self {
-            Self::Constant(json) => return Ok(Cow::Borrowed(json)),
+            Self::Constant(json) => return Ok(Cow::Borrowed(&json.0)),
             Self::Computed(computed) => computed,
         };
         let mut json = String::with_capacity(128);
@@ -247,7 +275,7 @@ impl Writer {
         self.json.push('}');
         if self.parts.is_empty() {
             let json = RawValue::from_string(self.json).expect("an object was written");
-            return Ok(Worth::Constant(json));
+            return Ok(Worth::Constant(Arc::new(RewardText(json))));
         }
         Ok(Worth::Computed(Box::new(Computed {
             parts: self.parts.into(),

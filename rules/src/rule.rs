@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemas::{Amount, Campaign, Event, RewardAmount, Status};
 use serde_json::value::RawValue;
 
+use crate::compiler::Compiler;
 use crate::expression::Undefined;
 use crate::history::History;
 use crate::pattern::Pattern;
@@ -46,12 +47,14 @@ impl Rule {
     ///
     /// # Errors
     /// [`RuleError`] lists everything that is wrong with the pattern or, when that is right, with the reward.
-    pub fn compile(campaign: Campaign) -> Result<Self, RuleError> {
-        let pattern = Pattern::parse(&campaign.when)?;
+    pub fn compile(mut campaign: Campaign) -> Result<Self, RuleError> {
+        let pattern = Pattern::parse(&campaign.when.json())?;
         let history = History::compile(&campaign)?;
         let mut further = history.iter().flat_map(History::patterns).peekable();
         let interest = further.peek().is_some().then(|| pattern.or(further));
         let worth = Worth::compile(&campaign.reward)?;
+        // They are read again only to explain.
+        campaign.compact();
         Ok(Self {
             campaign,
             pattern,
@@ -60,6 +63,15 @@ impl Rule {
             worth,
             offset: NO_OFFSET,
         })
+    }
+
+    /// Takes what other rules have, too, from the compiler.
+    pub(crate) fn share(&mut self, compiler: &mut Compiler) {
+        self.pattern.share(compiler);
+        if let Some(interest) = &mut self.interest {
+            interest.share(compiler);
+        }
+        self.worth.share(compiler);
     }
 
     /// The same rule, with the offset in `campaigns` of the record that it was read from.
@@ -116,7 +128,7 @@ impl Rule {
     /// The reward as every match carries it; none if it has expressions over the event.
     pub fn constant_reward(&self) -> Option<&RawValue> {
         match &self.worth {
-            Worth::Constant(reward) => Some(reward),
+            Worth::Constant(reward) => Some(&reward.0),
             Worth::Computed(_) => None,
         }
     }
@@ -173,7 +185,7 @@ mod tests {
             panic!("it has no expression");
         };
         assert_eq!(
-            reward.get(),
+            reward.0.get(),
             r#"{"kind":"credit","amount":"10.1","currency":"USD","points":1.5}"#
         );
         assert_eq!(rule.offset(), -1);

@@ -9,7 +9,7 @@ mod window;
 use serde::{Deserialize, Serialize};
 
 use self::window::Within;
-use crate::Span;
+use crate::{Span, When};
 
 pub use self::bounds::{Bounds, Exact};
 pub use self::limits::{CampaignLimits, Limit, LimitSpan, PerCustomer};
@@ -27,7 +27,7 @@ pub struct Across {
     /// In which stretch of time.
     pub window: Window,
     /// The pattern of the events that count; the campaign's `when` if absent.
-    pub when: Option<serde_json::Value>,
+    pub when: Option<When>,
 }
 
 /// What a condition asks for.
@@ -89,7 +89,7 @@ impl TryFrom<serde_json::Map<String, serde_json::Value>> for Measured {
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// The pattern of the step's events.
-    pub when: serde_json::Value,
+    pub when: When,
     /// The longest time from the step before; the first step has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Span>,
@@ -137,7 +137,7 @@ struct AcrossFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    when: Option<serde_json::Value>,
+    when: Option<When>,
 }
 
 impl TryFrom<AcrossFields> for Across {
@@ -223,6 +223,15 @@ impl AcrossFields {
 }
 
 impl Across {
+    pub(crate) fn compact(&mut self) {
+        let steps = match &mut self.asks {
+            Asks::Sequence(steps) => &mut **steps,
+            _ => &mut [],
+        };
+        let steps = steps.iter_mut().map(|step| &mut step.when);
+        steps.chain(&mut self.when).for_each(When::compact);
+    }
+
     fn check(&self) -> Result<(), String> {
         let is_sliding = matches!(self.window, Window::Sliding(_));
         match &self.asks {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
-use crate::{CampaignId, RewardAmount, Schedule};
+use crate::{CampaignId, RewardAmount, Schedule, When};
 
 /// A campaign as it stands in the compacted topic.
 ///
@@ -30,7 +30,7 @@ pub struct Campaign {
     #[serde(default, skip_serializing_if = "Schedule::is_always")]
     pub schedule: Schedule,
     /// The event pattern, in the language of `docs/rules.md`.
-    pub when: serde_json::Value,
+    pub when: When,
     /// What a match is worth.
     pub reward: Reward,
     /// What the customer must have done besides; all of it.
@@ -209,6 +209,14 @@ impl Campaign {
             return Err(CampaignError::Version(self.version));
         }
         Ok(())
+    }
+
+    /// Keeps the texts of its patterns and not their trees; see [`When::compact`].
+    pub fn compact(&mut self) {
+        self.when.compact();
+        for across in &mut self.across {
+            across.compact();
+        }
     }
 
     /// Checks that a record's key is the id of its campaign.

@@ -27,6 +27,7 @@ pub mod paths;
 pub mod reward_amount;
 pub mod schedule;
 pub mod span;
+pub mod when;
 
 pub mod across;
 pub mod campaign;
@@ -55,3 +56,4 @@ pub use reader::{Encoded, Reader, Unread};
 pub use reward_amount::RewardAmount;
 pub use schedule::Schedule;
 pub use span::{Span, SpanError};
+pub use when::When;

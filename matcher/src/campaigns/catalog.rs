@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counted::{Counted, Counts};
 use rules::live::{Merge, Merged};
-use rules::{LiveRules, Rule, RuleSet};
+use rules::{Compiler, LiveRules, Rule, RuleSet};
 use schemas::avro::SchemaId;
 use schemas::{CampaignError, Encoded, Reader, Status, Unread};
 
@@ -73,6 +73,7 @@ impl Refused {
 #[derive(Debug, Default)]
 pub struct Catalog {
     reader: Reader,
+    compiler: Compiler,
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
     live: LiveRules,
     remembered: Counts,
@@ -126,7 +127,8 @@ impl Catalog {
             id: campaign.id.to_string(),
             unknown_fields: campaign.unknown_fields().map(str::to_owned).collect(),
         };
-        let rule = Arc::new(Rule::compile(campaign)?.at_offset(record.offset));
+        let rule = self.compiler.compile(campaign)?;
+        let rule = Arc::new(rule.at_offset(record.offset));
         *self.count_of(&rule) += 1;
         if let Some(before) = self.rules.insert(key.into(), Arc::clone(&rule)) {
             *self.count_of(&before) -= 1;

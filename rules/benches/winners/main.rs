@@ -15,10 +15,9 @@ mod shop;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rules::{Decider, Rule, RuleSet};
+use rules::{Compiler, Decider, RuleError, RuleSet};
 use schemas::{Campaign, Document, Event, Limits};
 
 const SIZES: &str = "10,100,1000,10000,100000,100000x10,1000000x100";
@@ -89,7 +88,8 @@ fn print_row(row: &Row) {
     let text: usize = documents.iter().map(String::len).sum();
     let before = resident_bytes();
     let started = Instant::now();
-    let set = RuleSet::build(documents.iter().map(|document| rule(document)));
+    let compiled = Compiler::new().compile_all(&documents, campaign);
+    let set = RuleSet::build(compiled.into_iter().map(|rule| rule.expect("a pattern")));
     let build = started.elapsed();
     let taken = resident_bytes().zip(before).map_or(0.0, |(after, before)| {
         #[expect(clippy::cast_precision_loss, reason = "bytes of memory below 2^52")]
@@ -226,7 +226,7 @@ fn decoded(bytes: &[u8], rules: &RuleSet) -> Document {
     document
 }
 
-fn rule(document: &str) -> Arc<Rule> {
-    let campaign = Campaign::from_json(document.as_bytes()).expect("it is a campaign");
-    Arc::new(Rule::compile(campaign).expect("its pattern is right"))
+#[expect(clippy::unnecessary_wraps, reason = "readers may fail")]
+fn campaign(document: &String) -> Result<Campaign, RuleError> {
+    Ok(Campaign::from_json(document.as_bytes()).expect("it is a campaign"))
 }

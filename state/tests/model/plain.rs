@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _};
 use rules::Pattern;
 use rust_decimal::Decimal;
 use schemas::across::{Across, Aggregate, Asks, Limit, LimitSpan, OnChange, Period, Window, Zone};
-use schemas::{Campaign, Document, Event, Limits, Status};
+use schemas::{Campaign, Document, Event, Limits, Status, When};
 use serde_json::{Value as Json, json};
 use state::EventTimes;
 
@@ -268,7 +268,7 @@ impl Model {
 }
 
 /// All patterns of a campaign.
-fn patterns(campaign: &Campaign) -> impl Iterator<Item = &Json> {
+fn patterns(campaign: &Campaign) -> impl Iterator<Item = &When> {
     let across = campaign.across.iter().flat_map(|across| {
         let steps = match &across.asks {
             Asks::Sequence(steps) => steps.as_slice(),
@@ -282,13 +282,13 @@ fn patterns(campaign: &Campaign) -> impl Iterator<Item = &Json> {
     [&campaign.when].into_iter().chain(across)
 }
 
-fn is_met(pattern: &Json, event: &Arriving) -> bool {
+fn is_met(pattern: &When, event: &Arriving) -> bool {
     let mut document = Document::new();
     document
         .read(event.json().as_bytes(), Limits::default())
         .unwrap();
     let event = Event::of(&document).unwrap();
-    Pattern::parse(pattern).unwrap().matches(event.root)
+    Pattern::parse(&pattern.json()).unwrap().matches(event.root)
 }
 
 /// The part of the names that makes all of them new when the campaign changes, if it is to be so.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use rules::Rule;
+use rules::{Compiler, Rule};
 use schemas::{Campaign, Status};
 
 use super::super::campaign;
@@ -15,30 +15,44 @@ use super::super::documents::read_all;
 use super::super::exit::Failure;
 use super::super::output::{BAD, note, styled};
 
+/// So many lines are compiled at once, on all cores.
+const LINES: usize = 8 * 1024;
+
 /// Reads and compiles all campaigns, as if they were active.
 ///
 /// # Errors
 /// A file cannot be read, or a campaign is wrong; all that are wrong are told.
 pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Arc<Rule>>> {
     let (lines, others): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| has_lines(path));
+    let mut compiler = Compiler::new();
     let mut rules = Vec::new();
     let mut wrong = 0;
     for path in lines {
         let file = File::open(&path).with_context(|| format!("{} cannot be read", path.display()));
         let file = BufReader::new(file.map_err(Failure::usage)?);
-        for (line, text) in (1..).zip(file.split(b'\n')) {
-            let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
-            if text.trim_ascii().is_empty() {
-                continue;
+        let mut lines = (1..).zip(file.split(b'\n'));
+        loop {
+            let lines = lines.by_ref().take(LINES).map(|(number, text)| {
+                let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
+                Ok((number, text))
+            });
+            let lines: Vec<_> = lines.collect::<anyhow::Result<_>>()?;
+            if lines.is_empty() {
+                break;
             }
-            match compile(&text) {
-                Ok(rule) => rules.push(Arc::new(rule)),
-                Err(error) => {
-                    wrong += 1;
-                    note(styled(
-                        BAD,
-                        format_args!("{}:{line}: {error:#}", path.display()),
-                    ));
+            let is_empty = |(_, text): &(usize, Vec<u8>)| text.trim_ascii().is_empty();
+            let lines: Vec<_> = lines.into_iter().filter(|line| !is_empty(line)).collect();
+            let results = compiler.compile_all(&lines, |(_, text)| campaign_of(text));
+            for ((line, _), rule) in lines.iter().zip(results) {
+                match rule {
+                    Ok(rule) => rules.push(rule),
+                    Err(error) => {
+                        wrong += 1;
+                        note(styled(
+                            BAD,
+                            format_args!("{}:{line}: {error:#}", path.display()),
+                        ));
+                    }
                 }
             }
         }
@@ -63,8 +77,8 @@ fn has_lines(path: &Path) -> bool {
     matches!(extension, Some("jsonl" | "ndjson")) && path.is_file()
 }
 
-fn compile(text: &[u8]) -> anyhow::Result<Rule> {
+fn campaign_of(text: &[u8]) -> anyhow::Result<Campaign> {
     let mut campaign = Campaign::from_json(text)?;
     campaign.status = Status::Active;
-    Ok(Rule::compile(campaign)?)
+    Ok(campaign)
 }
