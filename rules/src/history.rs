@@ -1,4 +1,5 @@
-//! What a campaign asks about a customer beyond the event at hand, compiled: its `across` and its `limits`.
+//! What a campaign asks beyond the event at hand, compiled: its `across`, its `limits`, and the groups in which it shares what
+//! an event wins.
 //!
 //! What has been counted is kept elsewhere, by the *identity* of what counts. Two versions of a campaign whose condition has
 //! the same identity share its count; that is how `on_change` is kept.
@@ -7,8 +8,8 @@ mod identity;
 mod stretch;
 
 use rust_decimal::Decimal;
-use schemas::across::{Aggregate, Asks, Bounds, Limit, Window};
-use schemas::{Campaign, Event, Node, Span, Value, When};
+use schemas::across::{Aggregate, Asks, Bounds, Limit, PerCustomer, Window};
+use schemas::{Campaign, Event, GroupName, Node, Span, Value, When};
 use serde_json::{Value as Json, json};
 
 use self::identity::{Identities, span_name, window_name};
@@ -18,11 +19,19 @@ use crate::problem::PatternErrors;
 
 pub use self::stretch::Stretch;
 
-/// What a campaign asks about a customer. A campaign without `across` and `limits` has none.
+/// What a campaign asks beyond the event. One without `across`, `limits` and groups has none.
 #[derive(Debug, Clone)]
 pub struct History {
     conditions: Box<[Condition]>,
     limits: Box<[Allowance]>,
+    groups: Box<[Group]>,
+}
+
+/// A group of campaigns that share what an event wins.
+#[derive(Debug, Clone)]
+pub struct Group {
+    name: GroupName,
+    per_event: Option<u32>,
 }
 
 /// A condition on what the customer did, this event included.
@@ -67,6 +76,7 @@ pub struct Field(Box<[Box<str>]>);
 #[derive(Debug, Clone)]
 pub struct Allowance {
     identity: u64,
+    pointer: Box<str>,
     limit: Limit,
     stretch: Stretch,
 }
@@ -77,7 +87,8 @@ impl History {
     /// # Errors
     /// What is wrong with the patterns of its conditions, each with its place in the document.
     pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Self>, PatternErrors> {
-        if campaign.across.is_empty() && campaign.limits.is_empty() {
+        let groups = groups(campaign);
+        if campaign.across.is_empty() && campaign.limits.is_empty() && groups.is_empty() {
             return Ok(None);
         }
         let mut identities = Identities::of(campaign);
@@ -152,20 +163,21 @@ impl History {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let limits = campaign
-            .limits
-            .per_customer
-            .0
-            .iter()
-            .map(|limit| Allowance {
-                identity: identities.next(&json!(["limit", span_name(&limit.span)])),
-                limit: limit.clone(),
-                stretch: Stretch::of_limit(&limit.span),
-            });
-        let limits = limits.collect();
+        let own = &campaign.limits.per_customer;
+        let mut limits = Allowance::all(own, "/limits/per_customer", &mut identities);
+        if let Some(stacking) = &campaign.stacking {
+            let mut identities = Identities::of_group(&stacking.group);
+            let shared = &stacking.per_customer;
+            limits.extend(Allowance::all(
+                shared,
+                "/stacking/per_customer",
+                &mut identities,
+            ));
+        }
         Ok(Some(Self {
             conditions: conditions.into(),
-            limits,
+            limits: limits.into(),
+            groups,
         }))
     }
 
@@ -174,7 +186,12 @@ impl History {
         &self.conditions
     }
 
-    /// Its limits, in the order of the document.
+    /// The groups in which it shares what an event wins.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Its limits in the order of the document, its own and then those of its group.
     pub fn limits(&self) -> &[Allowance] {
         &self.limits
     }
@@ -258,10 +275,51 @@ impl Step {
     }
 }
 
+/// The groups that a campaign names.
+fn groups(campaign: &Campaign) -> Box<[Group]> {
+    let exclusive = campaign.exclusive_group.iter().map(|name| Group {
+        name: name.clone(),
+        per_event: Some(1),
+    });
+    let stacking = campaign.stacking.iter().map(|stacking| Group {
+        name: stacking.group.clone(),
+        per_event: stacking.per_event,
+    });
+    exclusive.chain(stacking).collect()
+}
+
+impl Group {
+    /// Its name; a campaign that wins counts in every group that it names.
+    pub fn name(&self) -> &GroupName {
+        &self.name
+    }
+
+    /// The campaign wins only while fewer of the group have won the event.
+    pub fn per_event(&self) -> Option<u32> {
+        self.per_event
+    }
+}
+
 impl Allowance {
+    fn all(limits: &PerCustomer, place: &str, identities: &mut Identities) -> Vec<Self> {
+        let numbered = limits.0.iter().enumerate();
+        let all = numbered.map(|(number, limit)| Self {
+            identity: identities.next(&json!(["limit", span_name(&limit.span)])),
+            pointer: format!("{place}/{number}").into(),
+            limit: limit.clone(),
+            stretch: Stretch::of_limit(&limit.span),
+        });
+        all.collect()
+    }
+
     /// Names what it counts, for ever.
     pub fn identity(&self) -> u64 {
         self.identity
+    }
+
+    /// Where it is written: a JSON pointer into the campaign's document.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
     }
 
     /// The limit as written.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
-use crate::{CampaignId, RewardAmount, Schedule, When};
+use crate::{CampaignId, GroupName, Priority, RewardAmount, Schedule, Stacking, When};
 
 /// A campaign as it stands in the compacted topic.
 ///
@@ -39,6 +39,15 @@ pub struct Campaign {
     /// How often it is won at most.
     #[serde(default, skip_serializing_if = "CampaignLimits::is_empty")]
     pub limits: CampaignLimits,
+    /// Of the campaigns that an event would win those with the greatest come first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: Priority,
+    /// Of the campaigns of a group an event wins the first only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_group: Option<GroupName>,
+    /// How many campaigns of a group win together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stacking: Option<Stacking>,
     /// What becomes of what was counted when the campaign changes.
     #[serde(default, skip_serializing_if = "OnChange::is_keep")]
     pub on_change: OnChange,
@@ -55,6 +64,11 @@ pub struct Campaign {
 
 const fn first_version() -> u64 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(priority: &Priority) -> bool {
+    *priority == 0
 }
 
 /// The state of a campaign.
@@ -141,6 +155,16 @@ pub enum CampaignError {
         "across has several conditions with absent; one is allowed, its `when` may have several alternatives"
     )]
     Absents,
+    /// A group that is named twice.
+    #[error(
+        "exclusive_group and stacking both name {0}; an exclusive group is one with per_event 1, so one of them is enough"
+    )]
+    Group(GroupName),
+    /// A campaign that waits is decided on its own.
+    #[error(
+        "{0} is about campaigns that one event wins together, and this one waits with absent until others are decided; remove one of them"
+    )]
+    WaitsAlone(&'static str),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -150,16 +174,10 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 5] = [
-    "audience",
-    "exclusive_group",
-    "hold",
-    "holdout",
-    "reverse_on",
-];
+const UNSUPPORTED: [&str; 4] = ["audience", "hold", "holdout", "reverse_on"];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
-const FOR_TOOLS: [&str; 2] = ["priority", "tests"];
+const FOR_TOOLS: [&str; 1] = ["tests"];
 
 impl Campaign {
     /// Reads the value of a record of `campaigns` in its JSON form and checks it.
@@ -205,6 +223,7 @@ impl Campaign {
         if self.across.iter().filter(waits).count() > 1 {
             return Err(CampaignError::Absents);
         }
+        self.check_groups()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }
@@ -217,6 +236,28 @@ impl Campaign {
         for across in &mut self.across {
             across.compact();
         }
+    }
+
+    fn check_groups(&self) -> Result<(), CampaignError> {
+        let stacking = self.stacking.as_ref();
+        if let (Some(group), Some(stacking)) = (&self.exclusive_group, stacking)
+            && *group == stacking.group
+        {
+            return Err(CampaignError::Group(group.clone()));
+        }
+        let of_events = [
+            self.exclusive_group.is_some().then_some("exclusive_group"),
+            stacking
+                .and_then(|it| it.per_event)
+                .map(|_| "stacking.per_event"),
+        ];
+        let mut asked = self.across.iter().map(|it| &it.asks);
+        if asked.any(|asks| *asks == crate::across::Asks::Absent)
+            && let Some(field) = of_events.into_iter().flatten().next()
+        {
+            return Err(CampaignError::WaitsAlone(field));
+        }
+        Ok(())
     }
 
     /// Checks that a record's key is the id of its campaign.
@@ -331,6 +372,27 @@ mod tests {
                 json!([{"absent": true, "when": {}, "within": "1d"}, {"absent": true, "when": {}, "within": "2d"}]),
                 "several conditions with absent",
             ),
+            ("priority", json!("high"), "invalid type: string"),
+            (
+                "exclusive_group",
+                json!("check out"),
+                "group has ' ' at byte 5",
+            ),
+            (
+                "stacking",
+                json!({"group": "a"}),
+                "stacking says per_event, per_customer or both",
+            ),
+            (
+                "stacking",
+                json!({"group": "a", "per_event": 0}),
+                "per_event is 1 or more",
+            ),
+            (
+                "stacking",
+                json!({"group": "a", "per_event": 1, "per_day": 2}),
+                "unknown field `per_day`",
+            ),
         ];
         for (field, value, message) in cases {
             let mut json = document();
@@ -344,13 +406,30 @@ mod tests {
     fn unknown_fields_are_kept_and_reported() {
         let mut json = document();
         json["prority"] = json!(1);
-        json["priority"] = json!(1);
+        json["tests"] = json!([]);
         let campaign = parse(&json).unwrap();
         assert_eq!(campaign.unknown_fields().collect::<Vec<_>>(), ["prority"]);
         assert_eq!(
             serde_json::to_value(&campaign).unwrap()["prority"],
             json!(1)
         );
+    }
+
+    #[test]
+    fn groups_are_of_campaigns_that_are_decided_together() {
+        let mut json = document();
+        json["exclusive_group"] = json!("checkout");
+        json["stacking"] = json!({"group": "checkout", "per_event": 2});
+        let error = parse(&json).unwrap_err().to_string();
+        assert!(error.contains("both name checkout"), "{error}");
+        json["stacking"]["group"] = json!("daily");
+        assert_eq!(parse(&json).unwrap().priority, 0);
+        json["across"] = json!([{"absent": true, "when": {"a": [1]}, "within": "1d"}]);
+        let error = parse(&json).unwrap_err().to_string();
+        assert!(error.contains("exclusive_group is about"), "{error}");
+        json.as_object_mut().unwrap().remove("exclusive_group");
+        let error = parse(&json).unwrap_err().to_string();
+        assert!(error.contains("stacking.per_event is about"), "{error}");
     }
 
     #[test]

@@ -145,11 +145,10 @@ fn of_campaign(customer: &Customer, rule: &Rule, history: &History, now: i64) ->
                 until: until.map(moment),
             })
         });
-    let limits = history.limits().iter().enumerate();
-    let limits = limits.filter_map(|(number, allowance)| {
+    let limits = history.limits().iter().filter_map(|allowance| {
         let (found, until) = of_limit(customer, allowance, now)?;
         Some(Holding {
-            pointer: format!("/limits/per_customer/{number}"),
+            pointer: allowance.pointer().to_owned(),
             asked: trial::limit(allowance.limit()),
             found,
             until: until.map(moment),

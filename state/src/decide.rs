@@ -1,11 +1,13 @@
 //! One event and one customer: what it wins, and what is remembered of it.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use rules::history::{Allowance, Condition, Question, Stretch};
 use rules::{History, Rule};
 use rust_decimal::Decimal;
 use schemas::across::Aggregate;
-use schemas::{Event, Value};
+use schemas::{Event, GroupName, Value};
 
 use crate::customer::{Customer, Retention, Waiting};
 use crate::memory::{self, Memory, Remembered, Sum, Taken};
@@ -27,14 +29,27 @@ pub(crate) fn reward_amount(rule: &Rule, event: &Event<'_>) -> Decimal {
     amount.map_or(Decimal::ZERO, schemas::Amount::decimal)
 }
 
-/// Counts the event for a campaign that it concerns, and says whether it wins. An event that must wait for what may
-/// follow is noted in the customer's state, and does not win now.
+/// Counts the event for the campaigns that it concerns, and leaves in `winners` those that it wins, in the order of their ids.
+/// Returns how many it does not win only because an expression of their reward has no value.
 pub(crate) fn judge(
-    rule: &Rule,
+    winners: &mut Vec<&Rule>,
     event: &Event<'_>,
     offset: i64,
     customer: &mut Customer,
-) -> Verdict {
+) -> u64 {
+    let mut undefined = 0;
+    winners.retain(|rule| {
+        let verdict = consider(rule, event, offset, customer);
+        undefined += u64::from(verdict == Verdict::UndefinedReward);
+        verdict == Verdict::Won
+    });
+    grant_all(winners, event, customer);
+    undefined
+}
+
+/// Counts the event for a campaign that it concerns, and says whether it wins if limits and groups leave room
+/// ([`grant_all`]). An event that must wait for what may follow is noted in the customer's state, and does not win now.
+fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer) -> Verdict {
     let schedule = &rule.campaign().schedule;
     let Some(history) = rule.history() else {
         return judge_alone(rule, event);
@@ -58,10 +73,59 @@ pub(crate) fn judge(
         wait(rule, condition, event, offset, customer);
         return Verdict::NotWon;
     }
-    if grant(history, at, reward_amount(rule, event), customer) {
-        Verdict::Won
-    } else {
-        Verdict::NotWon
+    Verdict::Won
+}
+
+/// Of the campaigns that an event could win those that it does win. Those with the greatest priority come first, then those
+/// with the greatest amount, then by their ids; each wins if the groups that it names and its limits leave room, which it
+/// then takes. `winners` keeps the order of their ids.
+fn grant_all(winners: &mut Vec<&Rule>, event: &Event<'_>, customer: &mut Customer) {
+    if winners.iter().all(|rule| rule.history().is_none()) {
+        return;
+    }
+    let at = event.occurred_at.as_millisecond();
+    let ranked = winners.iter().enumerate().map(|(place, rule)| {
+        let amount = reward_amount(rule, event);
+        (Reverse((rule.campaign().priority, amount)), place)
+    });
+    let mut ranked: Vec<_> = ranked.collect();
+    // What shares nothing is granted in any order.
+    ranked.sort_unstable();
+    let mut groups = Groups::default();
+    let mut has_won = vec![false; winners.len()];
+    for (Reverse((_, amount)), place) in ranked {
+        let wins = winners[place].history().is_none_or(|history| {
+            groups.leave_room(history) && grant(history, at, amount, customer)
+        });
+        if wins {
+            winners[place].history().inspect(|it| groups.take(it));
+        }
+        has_won[place] = wins;
+    }
+    let mut has_won = has_won.into_iter();
+    winners.retain(|_| has_won.next().unwrap_or_default());
+}
+
+/// How many campaigns of each group have won an event.
+#[derive(Default)]
+struct Groups<'r>(Vec<(&'r GroupName, u32)>);
+
+impl<'r> Groups<'r> {
+    fn leave_room(&self, history: &History) -> bool {
+        history.groups().iter().all(|group| {
+            let won = self.0.iter().find(|(name, _)| *name == group.name());
+            let won = won.map_or(0, |(_, won)| *won);
+            group.per_event().is_none_or(|most| won < most)
+        })
+    }
+
+    fn take(&mut self, history: &'r History) {
+        for group in history.groups() {
+            match self.0.iter_mut().find(|(name, _)| *name == group.name()) {
+                Some((_, won)) => *won += 1,
+                None => self.0.push((group.name(), 1)),
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::StateError;
 use crate::customer::Waiting;
-use crate::decide::{Verdict, event_hash, grant, judge, moment};
+use crate::decide::{event_hash, grant, judge, moment};
 use crate::partition::Partition;
 
 /// Which events are taken, by their times.
@@ -165,12 +165,7 @@ impl Engine {
         }
         customer.expire(oldest);
         customer.see(at, hash);
-        let undefined = &mut self.undefined_rewards;
-        winners.retain(|rule| {
-            let verdict = judge(rule, &event, offset, customer);
-            *undefined += u64::from(verdict == Verdict::UndefinedReward);
-            verdict == Verdict::Won
-        });
+        self.undefined_rewards += judge(winners, &event, offset, customer);
         Ok(Decided::New(event))
     }
 

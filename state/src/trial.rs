@@ -149,7 +149,7 @@ impl<'r> Trial<'r> {
         }
         customer.see(at, hash);
         let before = customer.clone();
-        judge(self.rule, event, self.events, customer);
+        judge(&mut vec![self.rule], event, self.events, customer);
         self.first_due = self.first_due.min(customer.due());
         if !explanation.when.held {
             return explanation;
@@ -182,13 +182,12 @@ fn findings(
             found,
         }
     });
-    let limits = history.limits().iter().enumerate();
-    let limits = limits.map(|(number, allowance)| {
+    let limits = history.limits().iter().map(|allowance| {
         let held = leaves_room(allowance, at, amount, before);
         let found = if held { "there is room" } else { "used up" };
         HistoryFinding {
             held,
-            pointer: format!("/limits/per_customer/{number}"),
+            pointer: allowance.pointer().to_owned(),
             asked: limit(allowance.limit()),
             found: found.to_owned(),
         }

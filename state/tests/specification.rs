@@ -1,52 +1,108 @@
-//! The examples of `docs/rules.md` about what a customer did: each block marked `json rules-history` is run.
+//! The examples of `docs/rules.md` about what a customer did, each block marked `json rules-history`, and about campaigns that
+//! share, each block marked `json rules-together`, are run.
 
-use rules::Rule;
-use schemas::{Campaign, Document, Event, Limits, Span};
+use std::sync::Arc;
+
+use rules::{Rule, RuleSet};
+use schemas::{Campaign, Document, Event, Limits, Reader, Span};
 use serde_json::{Value as Json, json};
-use state::Trial;
+use state::{Arrival, Engine, EventTimes, Partition, Trial};
+
+fn examples(mark: &str) -> impl Iterator<Item = Json> {
+    let document = include_str!("../../docs/rules.md");
+    let mark = format!("```json {mark}\n");
+    let blocks = document.split(&mark).skip(1);
+    let blocks = blocks.map(|rest| rest.split("```").next().unwrap_or_default());
+    let examples: Vec<Json> = blocks
+        .map(|block| serde_json::from_str(block).unwrap())
+        .collect();
+    examples.into_iter()
+}
+
+fn rule(id: &str, campaign: &Json) -> Rule {
+    let mut campaign = campaign.clone();
+    campaign["id"] = json!(id);
+    campaign["name"] = json!(id);
+    for (field, value) in [
+        ("reward", json!({"kind": "credit"})),
+        ("when", json!({"event_type": ["purchase"]})),
+    ] {
+        if campaign.get(field).is_none() {
+            campaign[field] = value;
+        }
+    }
+    let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
+    Rule::compile(campaign).unwrap()
+}
+
+fn event(number: usize, step: &Json) -> String {
+    let event = json!({
+        "event_id": format!("e-{number}"), "customer_id": "c-1",
+        "event_type": step.get("event_type").unwrap_or(&json!("purchase")),
+        "occurred_at": step["at"],
+        "payload": step.get("payload").unwrap_or(&json!({})),
+    });
+    event.to_string()
+}
+
+#[test]
+fn campaigns_share_as_the_document_says() {
+    let mut count = 0;
+    for example in examples("rules-together") {
+        count += 1;
+        let campaigns = example["campaigns"].as_object().unwrap();
+        let rules = campaigns
+            .iter()
+            .map(|(id, campaign)| Arc::new(rule(id, campaign)));
+        let rules = RuleSet::build(rules);
+        let times = EventTimes {
+            dedup_window: Span::parse("7d").unwrap(),
+            max_ahead: Span::parse("1d").unwrap(),
+        };
+        let mut engine = Engine::new(Reader::json(), Limits::default(), times);
+        let mut partition = Partition::default();
+        let mut winners = Vec::new();
+        for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
+            let value = event(number, step);
+            let at: jiff::Timestamp = step["at"].as_str().unwrap().parse().unwrap();
+            let arrival = Arrival {
+                offset: i64::try_from(number).unwrap(),
+                time: at.as_millisecond(),
+            };
+            let value = value.as_bytes();
+            engine
+                .decide(value, arrival, &rules, &mut partition, &mut winners)
+                .unwrap();
+            let won: Vec<&str> = winners.iter().map(|it| it.campaign().id.as_str()).collect();
+            assert_eq!(json!(won), step["wins"], "{example:#}\nevent {number}");
+        }
+    }
+    assert!(count >= 2, "{count} examples");
+}
 
 #[test]
 fn every_example_of_the_document_holds() {
-    let document = include_str!("../../docs/rules.md");
-    let blocks: Vec<&str> = document
-        .split("```json rules-history\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .collect();
-    assert!(blocks.len() >= 5, "{} examples", blocks.len());
-    for block in blocks {
-        let example: Json = serde_json::from_str(block).unwrap();
-        let mut campaign = example["campaign"].clone();
-        campaign["id"] = json!("example");
-        campaign["name"] = json!("example");
-        if campaign.get("reward").is_none() {
-            campaign["reward"] = json!({"kind": "credit"});
-        }
-        let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
-        let rule = Rule::compile(campaign).unwrap();
+    let examples: Vec<Json> = examples("rules-history").collect();
+    assert!(examples.len() >= 5, "{} examples", examples.len());
+    for example in examples {
+        let rule = rule("example", &example["campaign"]);
         let mut trial = Trial::new(&rule);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
             if let Some(span) = step["advance"].as_str() {
                 let span = Span::parse(span).unwrap().as_millis();
                 trial.pass(trial.now().unwrap() + span);
                 let won = trial.take_over().iter().any(state::Over::wins);
-                assert_eq!(Json::Bool(won), step["wins"], "{block}\nevent {number}");
+                assert_eq!(Json::Bool(won), step["wins"], "{example:#}\nevent {number}");
                 continue;
             }
-            let event = json!({
-                "event_id": format!("e-{number}"), "customer_id": "c-1",
-                "event_type": step.get("event_type").unwrap_or(&json!("purchase")),
-                "occurred_at": step["at"],
-                "payload": step.get("payload").unwrap_or(&json!({})),
-            });
+            let event = event(number, step);
             let mut document = Document::new();
-            let event = event.to_string();
             document.read(event.as_bytes(), Limits::default()).unwrap();
             let explanation = trial.take(&Event::of(&document).unwrap());
             assert_eq!(
                 Json::Bool(explanation.wins),
                 step["wins"],
-                "{block}\nevent {number}: {explanation}"
+                "{example:#}\nevent {number}: {explanation}"
             );
         }
     }

@@ -263,6 +263,24 @@ fn json_schema(record: &Value) -> Value {
             "type": "string", "enum": ["keep", "reset"],
             "description": "What becomes of what was counted when the campaign changes; keep unless set.",
         }));
+        properties.insert("priority".to_owned(), json!({
+            "type": "integer",
+            "description": "Of the campaigns that an event would win those with the greatest come first; 0 unless set.",
+        }));
+        properties.insert(
+            "exclusive_group".to_owned(),
+            json!({
+                "type": "string",
+                "description": "Of the campaigns of a group an event wins the first only.",
+            }),
+        );
+        properties.insert(
+            "stacking".to_owned(),
+            json!({
+                "type": "object",
+                "description": "How many campaigns of a group win together (docs/rules.md).",
+            }),
+        );
         // And an expression elsewhere.
         properties["reward"]["properties"]["amount"] = json!({
             "type": "string",

@@ -1,7 +1,7 @@
 //! The names of what campaigns count. They stand in changelogs: what they are made of must never change.
 
-use schemas::Campaign;
 use schemas::across::{LimitSpan, OnChange, Window};
+use schemas::{Campaign, GroupName};
 use serde_json::{Value as Json, json};
 
 /// Gives names to what a campaign counts.
@@ -22,6 +22,15 @@ impl Identities {
         };
         Self {
             prefix: json!([campaign.id, all]).to_string(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Names of what all campaigns of a group count together.
+    pub(super) fn of_group(group: &GroupName) -> Self {
+        // No campaign's, which are an array whose first element is a text.
+        Self {
+            prefix: json!({"group": group}).to_string(),
             given: Vec::new(),
         }
     }

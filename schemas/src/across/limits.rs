@@ -27,7 +27,8 @@ impl CampaignLimits {
 pub struct PerCustomer(pub Vec<Limit>);
 
 impl PerCustomer {
-    fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

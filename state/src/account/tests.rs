@@ -29,12 +29,11 @@ fn customer(rules: &[&Rule], events: &[(&str, &str, Json)]) -> Customer {
         let event = event.to_string();
         document.read(event.as_bytes(), Limits::default()).unwrap();
         let event = Event::of(&document).unwrap();
-        let concerning = rules.iter().filter(|rule| rule.concerns(&event));
+        let mut concerned: Vec<&Rule> = rules.to_vec();
+        concerned.retain(|rule| rule.concerns(&event));
         let at = event.occurred_at.as_millisecond();
         customer.see(at, event_hash(event.event_id));
-        for rule in concerning {
-            judge(rule, &event, offset, &mut customer);
-        }
+        judge(&mut concerned, &event, offset, &mut customer);
     }
     customer
 }

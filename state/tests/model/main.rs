@@ -87,6 +87,7 @@ fn the_streams_have_all_that_can_happen() {
         "condition",
         "limit",
         "erased",
+        "group",
     ] {
         assert!(
             seen.get(what).is_some_and(|count| *count > 50),

@@ -85,17 +85,40 @@ impl Model {
         if !self.seen.insert((event.customer.clone(), event.id.clone())) {
             return Outcome::Duplicate;
         }
-        let mut won = Vec::new();
+        let mut could_win = Vec::new();
         for campaign in concerned {
             self.count(&campaign, event);
             if is_met(&campaign.when, event)
                 && campaign.schedule.is_open(moment)
-                && self.wins(&campaign, event)
+                && self.could_win(&campaign, event)
             {
-                won.push(campaign.id.to_string());
+                could_win.push(campaign);
             }
         }
-        Outcome::New(won)
+        Outcome::New(self.share(could_win, event))
+    }
+
+    /// The best first: each takes what those before it have left.
+    fn share(&mut self, mut could_win: Vec<Campaign>, event: &Arriving) -> Vec<String> {
+        could_win.sort_by(|a, b| {
+            let rank = |it: &Campaign| (it.priority, amount(it));
+            rank(b).cmp(&rank(a)).then(a.id.cmp(&b.id))
+        });
+        let mut won: Vec<Campaign> = Vec::new();
+        for campaign in could_win {
+            let has_room = groups(&campaign).all(|(group, most)| {
+                let names = |it: &&Campaign| groups(it).any(|(name, _)| name == group);
+                most.is_none_or(|most| won.iter().filter(names).count() < most as usize)
+            });
+            if !has_room {
+                *self.reasons.entry("group").or_default() += 1;
+            } else if self.grant(&campaign, &event.customer, event.at) {
+                won.push(campaign);
+            }
+        }
+        let mut won: Vec<String> = won.iter().map(|it| it.id.to_string()).collect();
+        won.sort();
+        won
     }
 
     pub(crate) fn erase(&mut self, erase: &Erase) {
@@ -108,17 +131,16 @@ impl Model {
     }
 
     fn count(&mut self, campaign: &Campaign, event: &Arriving) {
-        for (across, name) in campaign.across.iter().zip(names(campaign)) {
-            let mut counts = Vec::new();
-            if let Asks::Sequence(steps) = &across.asks {
-                for (at, step) in steps.iter().enumerate() {
-                    if is_met(&step.when, event) {
-                        counts.push(format!("{name}/{at}"));
-                    }
-                }
+        for (across, names) in campaign.across.iter().zip(names(campaign)) {
+            let counts = if let Asks::Sequence(steps) = &across.asks {
+                let met = steps.iter().zip(names);
+                let met = met.filter(|(step, _)| is_met(&step.when, event));
+                met.map(|(_, name)| name).collect()
             } else if is_met(across.when.as_ref().unwrap_or(&campaign.when), event) {
-                counts.push(name);
-            }
+                names
+            } else {
+                Vec::new()
+            };
             for name in counts {
                 let whose = (event.customer.clone(), name);
                 self.counted.entry(whose).or_default().push(event.clone());
@@ -131,13 +153,14 @@ impl Model {
         self.counted.get(&whose).map_or(&[], Vec::as_slice)
     }
 
-    fn wins(&mut self, campaign: &Campaign, event: &Arriving) -> bool {
+    /// Whether it wins if others and its limits leave room; what waits, waits.
+    fn could_win(&mut self, campaign: &Campaign, event: &Arriving) -> bool {
         let mut waits = None;
-        for (across, name) in campaign.across.iter().zip(names(campaign)) {
+        for (across, names) in campaign.across.iter().zip(names(campaign)) {
             if let (Asks::Absent, Window::Sliding(span)) = (&across.asks, &across.window) {
-                waits = Some((name.clone(), event.at + span.as_millis()));
+                waits = Some((names[0].clone(), event.at + span.as_millis()));
             }
-            if !self.holds(across, &name, event) {
+            if !self.holds(across, &names, event) {
                 *self.reasons.entry("condition").or_default() += 1;
                 return false;
             }
@@ -151,11 +174,11 @@ impl Model {
             });
             return false;
         }
-        self.grant(campaign, &event.customer, event.at)
+        true
     }
 
-    fn holds(&self, across: &Across, name: &str, event: &Arriving) -> bool {
-        let all = self.counted(&event.customer, name);
+    fn holds(&self, across: &Across, names: &[String], event: &Arriving) -> bool {
+        let all = self.counted(&event.customer, &names[0]);
         let inside = within(all, &across.window, event.at);
         match &across.asks {
             Asks::Count(bounds) => bounds.hold(inside.len().into()),
@@ -197,7 +220,7 @@ impl Model {
                 let mut ends = vec![event.at];
                 let mut gap = last.as_millis();
                 for (at, step) in steps.iter().enumerate().rev() {
-                    let met = self.counted(&event.customer, &format!("{name}/{at}"));
+                    let met = self.counted(&event.customer, &names[at]);
                     let fits = |it: &&Arriving| {
                         let mut gaps = ends.iter().map(|end| end - it.at);
                         gaps.any(|it| 0 < it && it <= gap)
@@ -211,17 +234,13 @@ impl Model {
     }
 
     fn grant(&mut self, campaign: &Campaign, customer: &str, at: i64) -> bool {
-        let amount = campaign
-            .reward
-            .amount
-            .as_ref()
-            .and_then(schemas::RewardAmount::exact)
-            .map_or(Decimal::ZERO, schemas::Amount::decimal);
-        let limits = &campaign.limits.per_customer.0;
+        let amount = amount(campaign);
+        let shared = campaign.stacking.iter().flat_map(|it| &it.per_customer.0);
+        let limits = campaign.limits.per_customer.0.iter().chain(shared);
         let names: Vec<Counted> = limit_names(campaign)
             .map(|name| (customer.to_owned(), name))
             .collect();
-        for (limit, name) in limits.iter().zip(&names) {
+        for (limit, name) in limits.zip(&names) {
             let mut matches = self.granted.get(name).cloned().unwrap_or_default();
             matches.push((at, amount));
             if !keeps(limit, &matches, at) {
@@ -257,7 +276,7 @@ impl Model {
             let is_live = campaign.status == Status::Active && campaign.schedule.contains(moment);
             let still = names(&campaign).zip(&campaign.across);
             let mut still = still.filter(|(_, across)| across.asks == Asks::Absent);
-            let is_same = still.any(|(name, _)| name == anchor.condition);
+            let is_same = still.any(|(names, _)| names[0] == anchor.condition);
             if is_live && is_same && self.grant(&campaign, &anchor.event.customer, anchor.due) {
                 won.push((anchor.campaign, anchor.event.id));
             }
@@ -306,29 +325,68 @@ fn all(campaign: &Campaign) -> String {
     }
 }
 
-/// What the conditions of a campaign count, in words; the same words are the same count.
-fn names(campaign: &Campaign) -> impl Iterator<Item = String> {
+/// What each condition of a campaign counts, in words, a sequence each of its steps; the same words are the same count.
+fn names(campaign: &Campaign) -> impl Iterator<Item = Vec<String>> {
     let mut given = BTreeMap::<String, usize>::new();
     let names = campaign.across.iter().map(move |across| {
         let what = match &across.asks {
             Asks::Count(_) | Asks::Nth(_) => "count".to_owned(),
             Asks::Of(aggregate, measured) => format!("{aggregate:?} of {}", measured.of),
             Asks::Absent => "absent".to_owned(),
-            Asks::Sequence(steps) => format!("sequence {steps:?}"),
+            Asks::Sequence(_) => "step".to_owned(),
         };
         let counted = across.when.as_ref().unwrap_or(&campaign.when);
-        let name = format!("{} {what} {:?} {counted}", all(campaign), across.window);
-        let number = given.entry(name.clone()).or_default();
-        *number += 1;
-        format!("{name} {number}")
+        let counts = match (&across.asks, &across.window) {
+            (Asks::Sequence(steps), Window::Sliding(last)) => {
+                // How long a step is asked for: until the end of the sequence.
+                let rest = |at: usize| {
+                    let gaps = steps[at + 1..].iter().filter_map(|step| step.within);
+                    gaps.chain([*last]).map(schemas::Span::as_millis).sum()
+                };
+                let numbered = steps.iter().enumerate();
+                let counts = numbered.map(|(at, step)| {
+                    let rest: i64 = rest(at);
+                    format!("{rest} {}", step.when)
+                });
+                counts.collect()
+            }
+            (_, window) => vec![format!("{window:?} {counted}")],
+        };
+        let names = counts.into_iter().map(|counts| {
+            let name = format!("{} {what} {counts}", all(campaign));
+            let number = given.entry(name.clone()).or_default();
+            *number += 1;
+            format!("{name} {number}")
+        });
+        names.collect()
     });
     names.collect::<Vec<_>>().into_iter()
 }
 
+fn amount(campaign: &Campaign) -> Decimal {
+    let amount = campaign.reward.amount.as_ref();
+    let amount = amount.and_then(schemas::RewardAmount::exact);
+    amount.map_or(Decimal::ZERO, schemas::Amount::decimal)
+}
+
+/// The groups that a campaign names, and how many of each may win an event.
+fn groups(campaign: &Campaign) -> impl Iterator<Item = (String, Option<u32>)> {
+    let exclusive = campaign.exclusive_group.iter();
+    let exclusive = exclusive.map(|it| (it.to_string(), Some(1)));
+    let stacking = campaign.stacking.iter();
+    exclusive.chain(stacking.map(|it| (it.group.to_string(), it.per_event)))
+}
+
 fn limit_names(campaign: &Campaign) -> impl Iterator<Item = String> {
     let mut given = BTreeMap::<String, usize>::new();
-    let names = campaign.limits.per_customer.0.iter().map(move |limit| {
-        let name = format!("{} {:?}", all(campaign), limit.span);
+    let own = campaign.limits.per_customer.0.iter();
+    let own = own.map(|limit| (all(campaign), limit));
+    let shared = campaign.stacking.iter().flat_map(|stacking| {
+        let limits = stacking.per_customer.0.iter();
+        limits.map(|limit| (format!("group {}", stacking.group), limit))
+    });
+    let names = own.chain(shared).map(move |(whose, limit)| {
+        let name = format!("{whose} {:?}", limit.span);
         let number = given.entry(name.clone()).or_default();
         *number += 1;
         format!("{name} {number}")

@@ -196,7 +196,28 @@ fn campaign(dice: &mut Dice, number: u64) -> Box<Campaign> {
     if !limits.is_empty() {
         document["limits"] = json!({"per_customer": limits});
     }
-    Box::new(Campaign::from_json(document.to_string().as_bytes()).unwrap())
+    document["priority"] = json!(dice.below(2));
+    if dice.one_in(2) {
+        let mut stacking = json!({"group": dice.pick(&["g", "h"]), "per_customer": limit(dice)});
+        if !dice.one_in(3) {
+            stacking["per_event"] = json!(1 + dice.below(2));
+        }
+        document["stacking"] = stacking;
+    }
+    if !dice.one_in(3) {
+        document["exclusive_group"] = json!("e");
+    }
+    Campaign::from_json(document.to_string().as_bytes()).map_or_else(
+        |_| {
+            // One that waits is decided on its own.
+            document["exclusive_group"] = Json::Null;
+            if let Some(stacking) = document.get_mut("stacking") {
+                stacking["per_event"] = Json::Null;
+            }
+            Box::new(Campaign::from_json(document.to_string().as_bytes()).unwrap())
+        },
+        Box::new,
+    )
 }
 
 fn pattern(dice: &mut Dice) -> Json {

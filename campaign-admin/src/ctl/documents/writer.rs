@@ -10,7 +10,7 @@ use super::yaml::plain;
 const WIDTH: usize = 100;
 
 /// The order of a campaign's fields; others follow in the order of their names.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 20] = [
     "id",
     "name",
     "description",
@@ -21,8 +21,10 @@ const ORDER: [&str; 18] = [
     "across",
     "audience",
     "limits",
+    "on_change",
     "priority",
     "exclusive_group",
+    "stacking",
     "holdout",
     "reward",
     "hold",
