@@ -20,7 +20,7 @@ test-helm: ## chart, Dockerfile and compose file, also on a real API server and 
 
 bench: export DEV_KAFKA_JVM ?= -Xmx2g -XX:+UseParallelGC
 bench: ## figures of speed, on a real Kafka
-	dev/fetch
+	dev/fetch kafka cassandra event-ruler streams
 	cargo build --release --workspace --bins
 	$(MAKE) ingest-peer
 	cargo bench --workspace

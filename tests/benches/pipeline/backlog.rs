@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tests::process::{self, Memory, Process};
 use tests::servers::Server;
 
@@ -10,7 +11,7 @@ use crate::figures::{median, spread};
 use crate::stage::{Stage, campaigns, one_in_eleven};
 use crate::upstream::{Backlog, Events, events};
 use crate::usage;
-use crate::{Request, Variant, relay};
+use crate::{Request, Variant, relay, streams};
 
 const PARTITIONS: i32 = 4;
 
@@ -29,7 +30,8 @@ pub(crate) struct Drain {
     pub(crate) memory: Vec<f64>,
 }
 
-/// Reads `events`, `runs`, `campaigns` (1 is one that an event in eleven wins), `workers`.
+/// Reads `events`, `runs`, `campaigns` (1 is one that an event in eleven wins), `workers`, and `streams`: how many runs Kafka
+/// Streams has a turn in, with the first `streams_events` of the events.
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let count = request.number("events", 1_000_000);
     let runs = request.number("runs", 5);
@@ -59,6 +61,10 @@ fn compare(
         campaigns(rules)
     };
     let variants = request.variants();
+    let patterns: Vec<Value> = rules.iter().map(|rule| rule["when"].clone()).collect();
+    let few = request.number("streams_events", 400_000) as usize;
+    let few: Events = events.iter().take(few).cloned().collect();
+    let mut peers = Vec::new();
     let mut relays = Vec::new();
     let mut drains: Vec<Vec<Drain>> = variants.iter().map(|_| Vec::new()).collect();
     for run in 0..runs {
@@ -80,12 +86,27 @@ fn compare(
                 relays.push(relay::drain(&stage, 2, count));
             }
         }
+        if run < request.number("streams", 0) {
+            let stage = Stage::new(broker, PARTITIONS, &[]);
+            let peer = streams::drain(&stage, &patterns, 0, workers, &few);
+            eprintln!(
+                "run {run}: Kafka Streams {peer:.0}/s, load {}",
+                usage::load()
+            );
+            peers.push(peer);
+        }
     }
     println!(
         "| | events/s, median (slowest–fastest) | of the relay | matches/event | events/transaction | peak MiB |"
     );
     println!("|---|---|---|---|---|---|");
     println!("| bare relay | {} | | 0.09 | | |", spread(&relays));
+    if !peers.is_empty() {
+        println!(
+            "| Kafka Streams and event-ruler | {} | | | | |",
+            spread(&peers)
+        );
+    }
     let count = events.len();
     for (variant, drains) in variants.iter().zip(&drains) {
         row(variant, drains, &relays, count);

@@ -9,6 +9,9 @@
 //! cargo bench -p tests --bench pipeline -- latency
 //! cargo bench -p tests --bench pipeline -- backlog
 //! cargo bench -p tests --bench pipeline -- http
+//! dev/fetch streams
+//! cargo bench -p tests --bench pipeline -- backlog streams=3
+//! cargo bench -p tests --bench pipeline -- windows
 //! cargo bench -p tests --bench pipeline -- customers
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
@@ -29,9 +32,11 @@ mod latency;
 mod memory;
 mod relay;
 mod stage;
+mod streams;
 mod transactions;
 mod upstream;
 mod usage;
+mod windows;
 
 use std::collections::BTreeMap;
 
@@ -104,7 +109,8 @@ fn main() {
     };
     for word in words {
         match &*word {
-            "latency" | "backlog" | "transactions" | "memory" | "http" | "customers" => {
+            "latency" | "backlog" | "windows" | "transactions" | "memory" | "http"
+            | "customers" => {
                 measurements.push(word);
             }
             other => request.read(other),
@@ -114,6 +120,7 @@ fn main() {
         measurements = [
             "latency",
             "backlog",
+            "windows",
             "transactions",
             "memory",
             "http",
@@ -130,6 +137,7 @@ fn main() {
         match &*measurement {
             "latency" => latency::measure(&broker, &request),
             "backlog" => backlog::measure(&broker, &request),
+            "windows" => windows::measure(&broker, &request),
             "http" => http::measure(&broker, &request),
             "customers" => customers::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),

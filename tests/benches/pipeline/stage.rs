@@ -25,6 +25,7 @@ pub(crate) struct Stage {
     pub(crate) name: String,
     pub(crate) partitions: i32,
     folder: TempDir,
+    groups: BaseConsumer,
 }
 
 impl Stage {
@@ -39,6 +40,11 @@ impl Stage {
             name: format!("b{}_{number}", std::process::id()),
             partitions,
             folder: TempDir::new().expect("a folder"),
+            groups: ClientConfig::new()
+                .set("bootstrap.servers", broker.address())
+                .set("group.id", "bench")
+                .create()
+                .expect("a consumer"),
         };
         let made = Command::new(binary("matcher"))
             .args(["create-topics", "--replication-factor", "1"])
@@ -97,36 +103,32 @@ impl Stage {
     pub(crate) fn matcher(&self, variant: &Variant, workers: u32) -> Process {
         let mut matcher = self.start(variant, workers);
         matcher.wait_ready();
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.bootstrap)
-            .set("group.id", "bench")
-            .create()
-            .expect("a consumer");
         let assigned = f64::from(self.partitions);
         wait::until("a balanced group", Duration::from_mins(3), || {
-            let is_even = self.is_even(&consumer, workers);
+            let is_even = self.is_shared_out(&self.name, workers);
             (is_even && matcher.metric("matcher_assigned_partitions") == Some(assigned))
                 .then_some(())
         });
         matcher
     }
 
-    /// Whether every member of the group has its part of the partitions.
-    fn is_even(&self, consumer: &BaseConsumer, workers: u32) -> bool {
-        let Ok(groups) = consumer
+    /// Whether every one of so many members of a group has its part of the partitions.
+    pub(crate) fn is_shared_out(&self, group: &str, members: u32) -> bool {
+        let Ok(groups) = self
+            .groups
             .client()
-            .fetch_group_list(Some(&self.name), Duration::from_secs(10))
+            .fetch_group_list(Some(group), Duration::from_secs(10))
         else {
             return false;
         };
-        let part = self.partitions.cast_unsigned() / workers;
+        let part = self.partitions.cast_unsigned() / members;
         groups.groups().iter().any(|group| {
             let has_its_part = |member: &GroupMemberInfo| {
                 let partitions = member.assignment().and_then(count);
                 partitions.is_some_and(|partitions| partitions >= part)
             };
             group.state() == "Stable"
-                && group.members().len() == workers as usize
+                && group.members().len() == members as usize
                 && group.members().iter().all(has_its_part)
         })
     }
@@ -163,6 +165,27 @@ pub(crate) fn everything() -> Value {
 pub(crate) fn one_in_eleven() -> Value {
     let when = json!({"payload": {"amount": [{"numeric": ["<", 500.0 / 11.0]}]}});
     campaign("one-in-eleven", &when)
+}
+
+/// Ten campaigns, each of which concerns one event in so many; which `across` counts and `limits` allow, if given, wins.
+pub(crate) fn ten(one_in: u32, across: Option<&Value>, limits: Option<&Value>) -> Vec<Value> {
+    let width = 500.0 / f64::from(one_in);
+    let ten = (0..10_u32).map(|n| {
+        let from = width * f64::from(n);
+        let range = json!([{"numeric": [">=", from, "<", from + width]}]);
+        let mut campaign = campaign(
+            &format!("tenth-{n}"),
+            &json!({"payload": {"amount": range}}),
+        );
+        if let Some(across) = across {
+            campaign["across"] = across.clone();
+        }
+        if let Some(limits) = limits {
+            campaign["limits"] = limits.clone();
+        }
+        campaign
+    });
+    ten.collect()
 }
 
 fn campaign(id: &str, when: &Value) -> Value {

@@ -1,0 +1,80 @@
+//! The same backlog with campaigns that remember their customers and with campaigns that do not, and Kafka Streams' windows.
+
+use serde_json::{Value, json};
+use tests::servers::Server;
+
+use crate::backlog::drain;
+use crate::figures::{median, spread};
+use crate::stage::{Stage, ten};
+use crate::upstream::{Events, events};
+use crate::{Request, streams, usage};
+
+const PARTITIONS: i32 = 4;
+
+/// So many events of a customer within a week win.
+const THRESHOLD: u32 = 3;
+
+/// Reads `events`, `runs`, `workers`, `one_in` (each of the ten campaigns concerns one event in so many), and `streams`: how
+/// many runs Kafka Streams has a turn in, with the first `streams_events` of the events.
+pub(crate) fn measure(broker: &Server, request: &Request) {
+    let events = events(request.number("events", 1_000_000));
+    let runs = request.number("runs", 3);
+    println!("{} events, {runs} runs", events.len());
+    for one_in in request.numbers("one_in", &[33, 11]) {
+        println!("\n### ten campaigns that concern one event in {one_in} each\n");
+        compare(broker, request, &events, one_in);
+    }
+}
+
+fn compare(broker: &Server, request: &Request, events: &Events, one_in: u32) {
+    let workers = request.number("workers", 2);
+    let across = json!([{"count": {"at_least": THRESHOLD}, "tumbling": "7d"}]);
+    let limits = json!({"per_customer": {"times": 5, "every": "1d"}});
+    let kinds: [(&str, Vec<Value>); 3] = [
+        ("only the event", ten(one_in, None, None)),
+        ("ten windows", ten(one_in, Some(&across), None)),
+        (
+            "ten windows and limits",
+            ten(one_in, Some(&across), Some(&limits)),
+        ),
+    ];
+    let patterns: Vec<Value> = kinds[0].1.iter().map(|it| it["when"].clone()).collect();
+    let few = request.number("streams_events", 400_000) as usize;
+    let few: Events = events.iter().take(few).cloned().collect();
+    let variants = request.variants();
+    let variant = variants.first().expect("the matcher as it is");
+    let mut speeds = [const { Vec::new() }; 3];
+    let mut peaks = [const { Vec::new() }; 3];
+    let mut peers = Vec::new();
+    for run in 0..request.number("runs", 3) {
+        for nth in 0..kinds.len() {
+            let at = (nth + run as usize) % kinds.len();
+            let (kind, campaigns) = &kinds[at];
+            let stage = Stage::new(broker, PARTITIONS, campaigns);
+            let drained = drain(&stage, variant, workers, events);
+            let (speed, load) = (drained.events_per_second, usage::load());
+            eprintln!("run {run}: {kind} {speed:.0}/s, load {load}");
+            speeds[at].push(speed);
+            peaks[at].push(drained.peak);
+        }
+        if run < request.number("streams", 1) {
+            let stage = Stage::new(broker, PARTITIONS, &[]);
+            let peer = streams::drain(&stage, &patterns, THRESHOLD, workers, &few);
+            eprintln!(
+                "run {run}: Kafka Streams {peer:.0}/s, load {}",
+                usage::load()
+            );
+            peers.push(peer);
+        }
+    }
+    println!("| | events/s, median (slowest–fastest) | of the first | peak MiB |");
+    println!("|---|---|---|---|");
+    let plain = median(&speeds[0]);
+    for ((kind, _), (speeds, peaks)) in kinds.iter().zip(speeds.iter().zip(&peaks)) {
+        let (part, peak) = (100.0 * median(speeds) / plain, median(peaks));
+        println!("| {kind} | {} | {part:.0} % | {peak:.0} |", spread(speeds));
+    }
+    if !peers.is_empty() {
+        println!("| Kafka Streams, ten windows | {} | | |", spread(&peers));
+    }
+}
