@@ -1,7 +1,7 @@
 //! The customers of one partition on disk.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 use state::StateError;
@@ -25,9 +25,6 @@ const TOGETHER: usize = 16 * 1024 * 1024;
 /// Fewer are not worth a table.
 const FEW: usize = 4_096;
 
-/// What a customer takes in memory while it waits, beside its bytes.
-const OVERHEAD: usize = 96;
-
 pub(crate) fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(WRITE_BUFFER)
 }
@@ -48,13 +45,7 @@ pub struct OnDisk {
     /// Whose turn it was last.
     turn: Option<Box<str>>,
     /// Restored, and not written yet.
-    waiting: HashMap<Box<str>, Option<Waiting>>,
-    waiting_bytes: usize,
-}
-
-struct Waiting {
-    bytes: Box<[u8]>,
-    due: Option<i64>,
+    lot: Lot,
 }
 
 impl std::fmt::Debug for OnDisk {
@@ -82,8 +73,7 @@ impl OnDisk {
             size: size.unwrap_or_default(),
             first_due,
             turn: None,
-            waiting: HashMap::new(),
-            waiting_bytes: 0,
+            lot: Lot::default(),
         };
         // Whoever began to restore it did not come to the end.
         if customers.mark.is_none() && size.is_some() {
@@ -115,8 +105,7 @@ impl OnDisk {
         self.size = Size::default();
         self.first_due = None;
         self.turn = None;
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        self.lot = Lot::default();
         Ok(())
     }
 
@@ -200,17 +189,11 @@ impl OnDisk {
 
     /// Writes what was restored.
     fn put_restored(&mut self) -> Result<(), StateError> {
-        let mut restored: Vec<_> = self.waiting.drain().collect();
-        self.waiting_bytes = 0;
-        restored.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut lot = std::mem::take(&mut self.lot);
         let is_new = self.size.customers == 0;
-        let mut puts = Vec::with_capacity(restored.len());
-        for (id, after) in &restored {
+        let mut puts = Vec::with_capacity(lot.places.len());
+        for (id, after) in lot.in_order() {
             let before = if is_new { None } else { self.before(id)? };
-            let after = after.as_ref().map(|state| Bytes {
-                bytes: &state.bytes,
-                due: state.due,
-            });
             if after.is_some() || before.is_some() {
                 puts.push(Put { id, after, before });
             }
@@ -263,13 +246,8 @@ impl Base for OnDisk {
     }
 
     fn restore(&mut self, id: &str, state: Option<Bytes<'_>>) -> Result<(), StateError> {
-        let waiting = state.map(|state| Waiting {
-            bytes: state.bytes.into(),
-            due: state.due,
-        });
-        self.waiting_bytes += OVERHEAD + id.len() + state.map_or(0, |it| it.bytes.len());
-        self.waiting.insert(id.into(), waiting);
-        if self.waiting_bytes >= TOGETHER {
+        self.lot.push(id, state);
+        if self.lot.bytes.len() >= TOGETHER {
             return self.put_restored();
         }
         Ok(())
@@ -283,7 +261,7 @@ impl Base for OnDisk {
         if self.lease.disk.is_given_up() {
             return Err(StateError::Base("the disk was given up".to_owned()));
         }
-        if !self.waiting.is_empty() {
+        if !self.lot.places.is_empty() {
             self.put_restored()?;
         }
         let written = self.write(changes, mark);
@@ -336,6 +314,65 @@ impl Base for OnDisk {
             }
         }
         Ok(None)
+    }
+}
+
+/// What was restored and is not written yet: one stretch of bytes, so that its memory goes back as a whole.
+#[derive(Default)]
+struct Lot {
+    /// Ids and states.
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Where a customer is in a lot.
+struct Place {
+    begin: usize,
+    /// Where the id ends.
+    middle: usize,
+    /// Where the state ends; none if the customer is forgotten.
+    end: Option<usize>,
+    due: Option<i64>,
+}
+
+impl Lot {
+    fn push(&mut self, id: &str, state: Option<Bytes<'_>>) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(id.as_bytes());
+        let middle = self.bytes.len();
+        let end = state.map(|state| {
+            self.bytes.extend_from_slice(state.bytes);
+            self.bytes.len()
+        });
+        self.places.push(Place {
+            begin,
+            middle,
+            end,
+            due: state.and_then(|it| it.due),
+        });
+    }
+
+    /// The customers in the order of their ids, each as it came last.
+    fn in_order(&mut self) -> impl Iterator<Item = (&str, Option<Bytes<'_>>)> {
+        let bytes = &self.bytes;
+        let id = |place: &Place| &bytes[place.begin..place.middle];
+        // Stable: of one customer the last stays the last.
+        self.places.sort_by(|a, b| id(a).cmp(id(b)));
+        let places = &self.places;
+        let is_last = move |at: usize| {
+            let next = places.get(at + 1);
+            next.is_none_or(|next| id(next) != id(&places[at]))
+        };
+        let last = (0..places.len()).filter(move |at| is_last(*at));
+        last.filter_map(move |at| {
+            let place = &places[at];
+            let state = place.end.map(|end| Bytes {
+                bytes: &bytes[place.middle..end],
+                due: place.due,
+            });
+            // It came as text.
+            Some((str::from_utf8(id(place)).ok()?, state))
+        })
     }
 }
 

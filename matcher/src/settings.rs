@@ -79,8 +79,8 @@ pub struct MatcherSettings {
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
 
-    /// Memory for what is at hand of the state's folder, in bytes; each partition takes some 10 MiB besides, and each that is
-    /// being brought back some 50 MiB
+    /// Memory for blocks of the state's folder that are at hand, in bytes; what is taken besides is in the documentation of the
+    /// performance
     #[arg(long, env = "STATE_MEMORY", default_value_t = 128 * 1024 * 1024, value_parser = clap::value_parser!(u64).range(8 * 1024 * 1024..))]
     pub state_memory: u64,
 
