@@ -8,8 +8,8 @@ use tests::process::{self, Memory, Process};
 use tests::servers::Server;
 
 use crate::figures::{median, spread};
-use crate::stage::{Stage, campaigns, one_in_eleven};
-use crate::upstream::{Backlog, Events, events};
+use crate::stage::{Stage, campaigns_in, one_in_eleven};
+use crate::upstream::{Backlog, Events, events_in};
 use crate::usage;
 use crate::{Request, Variant, relay, streams};
 
@@ -30,13 +30,14 @@ pub(crate) struct Drain {
     pub(crate) memory: Vec<f64>,
 }
 
-/// Reads `events`, `runs`, `campaigns` (1 is one that an event in eleven wins), `workers`, and `streams`: how many runs Kafka
+/// Reads `events`, `runs`, `campaigns` (1 is one that an event in eleven wins), `breadth` of the shop, `workers`, and `streams`: how many runs Kafka
 /// Streams has a turn in, with the first `streams_events` of the events.
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let count = request.number("events", 1_000_000);
     let runs = request.number("runs", 5);
     let workers = request.number("workers", 2);
-    let events = events(count);
+    let breadth = request.number("breadth", 1);
+    let events = events_in(breadth, count);
     let bytes = events.iter().map(|(_, value)| value.len()).sum::<usize>() / events.len();
     println!(
         "{count} events of {bytes} bytes on average, {runs} runs, {workers} workers, {PARTITIONS} partitions"
@@ -58,7 +59,7 @@ fn compare(
     let rules = if rules == 1 {
         vec![one_in_eleven()]
     } else {
-        campaigns(rules)
+        campaigns_in(request.number("breadth", 1), rules)
     };
     let variants = request.variants();
     let patterns: Vec<Value> = rules.iter().map(|rule| rule["when"].clone()).collect();

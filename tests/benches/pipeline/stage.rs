@@ -152,8 +152,15 @@ fn count(assignment: &[u8]) -> Option<u32> {
 
 /// So many campaigns of the shop.
 pub(crate) fn campaigns(count: u32) -> Vec<Value> {
-    let count = u64::from(count);
-    (0..count).map(|n| shop::campaign(n, count)).collect()
+    campaigns_in(1, count)
+}
+
+/// The same in a shop that has so many times as many merchants, articles and tags.
+pub(crate) fn campaigns_in(breadth: u32, count: u32) -> Vec<Value> {
+    let (breadth, count) = (u64::from(breadth), u64::from(count));
+    (0..count)
+        .map(|n| shop::campaign_in(breadth, n, count))
+        .collect()
 }
 
 /// A campaign that every event wins.

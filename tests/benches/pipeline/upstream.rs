@@ -14,9 +14,15 @@ pub(crate) type Events = Vec<(String, Vec<u8>)>;
 
 /// So many events of the shop, done now.
 pub(crate) fn events(count: u32) -> Events {
+    events_in(1, count)
+}
+
+/// The same in a shop that has so many times as many merchants, articles and tags.
+pub(crate) fn events_in(breadth: u32, count: u32) -> Events {
     let now = jiff::Timestamp::now().to_string();
+    let breadth = u64::from(breadth);
     (0..u64::from(count))
-        .map(|n| crate::shop::record(n, &now))
+        .map(|n| crate::shop::record_in(breadth, n, &now))
         .collect()
 }
 
