@@ -1,5 +1,6 @@
 //! Real servers, brought and started by the project's own scripts in `dev/`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -16,6 +17,8 @@ pub struct Server {
     address: String,
     /// Further properties of a broker.
     properties: Option<NamedTempFile>,
+    /// The name of the broker whose cluster it joins.
+    joins: Option<String>,
 }
 
 impl Server {
@@ -29,6 +32,11 @@ impl Server {
         let file = NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), properties).expect("the file can be written");
         Self::start("kafka", Some(file))
+    }
+
+    /// Starts a Kafka broker that joins the cluster of that one; its id is 2, as the first's is 1.
+    pub fn kafka_beside(first: &Self) -> Self {
+        Self::started("kafka", None, Some(first.name.clone()))
     }
 
     /// Starts a Cassandra node.
@@ -60,6 +68,14 @@ impl Server {
     }
 
     fn start(kind: &'static str, properties: Option<NamedTempFile>) -> Self {
+        Self::started(kind, properties, None)
+    }
+
+    fn started(
+        kind: &'static str,
+        properties: Option<NamedTempFile>,
+        joins: Option<String>,
+    ) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("test-{}-{kind}-{number}", std::process::id());
@@ -68,6 +84,7 @@ impl Server {
             name,
             address: String::new(),
             properties,
+            joins,
         };
         server.restart();
         server
@@ -119,8 +136,13 @@ impl Server {
     pub fn restart(&mut self) {
         let pid = std::process::id().to_string();
         let properties = self.properties.as_ref().map(NamedTempFile::path);
+        let properties = properties.map(|file| ("DEV_KAFKA_PROPERTIES", file.as_os_str()));
+        let joins = self
+            .joins
+            .as_ref()
+            .map(|name| ("DEV_KAFKA_JOIN", name.as_ref()));
         let arguments = ["start", self.kind, &self.name, "--until-pid", &pid];
-        let printed = script_with(&arguments, properties);
+        let printed = script_with(&arguments, properties.into_iter().chain(joins));
         printed.trim().clone_into(&mut self.address);
     }
 
@@ -171,16 +193,17 @@ pub fn home() -> PathBuf {
 }
 
 fn script(arguments: &[&str]) -> String {
-    script_with(arguments, None)
+    script_with(arguments, [])
 }
 
-/// Runs it with a file of properties.
-fn script_with(arguments: &[&str], properties: Option<&Path>) -> String {
+/// Runs it with variables of its environment.
+fn script_with<'v>(
+    arguments: &[&str],
+    variables: impl IntoIterator<Item = (&'v str, &'v OsStr)>,
+) -> String {
     let mut command = Command::new(root().join("dev/server"));
     command.args(arguments);
-    if let Some(file) = properties {
-        command.env("DEV_KAFKA_PROPERTIES", file);
-    }
+    command.envs(variables);
     let output = command.output().expect("dev/server can be run");
     assert!(
         output.status.success(),

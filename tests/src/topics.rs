@@ -110,11 +110,34 @@ impl Kafka {
     /// # Panics
     /// When it exists.
     pub fn create_topic(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
+        self.create(
+            NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
+            config,
+        );
+    }
+
+    /// Makes a topic whose partitions are all on that broker.
+    ///
+    /// # Panics
+    /// When it exists.
+    pub fn create_topic_on(
+        &self,
+        broker: i32,
+        name: &str,
+        partitions: i32,
+        config: &[(&str, &str)],
+    ) {
+        let replicas = [broker];
+        let assignment = vec![&replicas[..]; usize::try_from(partitions).expect("some")];
+        let replication = TopicReplication::Variable(&assignment);
+        self.create(NewTopic::new(name, partitions, replication), config);
+    }
+
+    fn create(&self, topic: NewTopic<'_>, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
             .create()
             .expect("an admin client");
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let topic = config
             .iter()
             .fold(topic, |topic, (key, value)| topic.set(key, value));

@@ -19,12 +19,16 @@ const HOUR: i64 = 3_600_000;
 
 pub(super) fn installation(campaigns: &[Value]) -> World {
     let world = World::new(Server::shared_kafka().address(), None);
+    install(&world, campaigns);
+    world
+}
+
+pub(super) fn install(world: &World, campaigns: &[Value]) {
     for campaign in campaigns {
         let id = campaign["id"].as_str().expect("an id");
         world.write_campaign(id, campaign);
     }
     world.kafka.flush();
-    world
 }
 
 fn campaign(id: &str, fields: &Value) -> Value {
@@ -197,8 +201,10 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn new() -> Self {
+        // A minute an event: with the begin of a day one day has more than a thousand of them, whatever the time is now.
+        let before = Timestamp::now().as_millisecond() - 48 * HOUR;
         Self {
-            begin: Timestamp::now().as_millisecond() - 30 * HOUR,
+            begin: before - before.rem_euclid(24 * HOUR),
             number: 0,
             sent: Vec::new(),
         }

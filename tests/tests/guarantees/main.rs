@@ -4,6 +4,7 @@
 
 mod broker;
 mod campaigns;
+mod changelog;
 mod customers;
 mod database;
 mod disk;
