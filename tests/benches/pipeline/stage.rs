@@ -152,7 +152,8 @@ fn count(assignment: &[u8]) -> Option<u32> {
 
 /// So many campaigns of the shop.
 pub(crate) fn campaigns(count: u32) -> Vec<Value> {
-    campaigns_in(1, count)
+    let count = u64::from(count);
+    (0..count).map(|n| shop::campaign(n, count)).collect()
 }
 
 /// The same in a shop that has so many times as many merchants, articles and tags.
