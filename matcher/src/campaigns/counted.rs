@@ -22,10 +22,11 @@ impl Counted {
     }
 }
 
-/// What the campaigns of one catalog count. An identity names its campaign, so there is one campaign to each.
+/// What the campaigns of one catalog count. What a group counts is counted by each of its campaigns.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    all: HashMap<u64, i64>,
+    /// When each of the campaigns that count it is over.
+    all: HashMap<u64, Vec<i64>>,
     /// What has changed since it was published.
     changed: Vec<u64>,
     is_published: bool,
@@ -34,20 +35,32 @@ pub(crate) struct Counts {
 impl Counts {
     /// Adds what a campaign counts. Archived ones count nothing any more.
     pub(crate) fn add(&mut self, rule: &Rule) {
-        let end = rule.campaign().schedule.end;
-        let end = end.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+        let end = end(rule);
         for identity in identities(rule) {
-            self.all.insert(identity, end);
+            self.all.entry(identity).or_default().push(end);
             self.changed.push(identity);
         }
     }
 
     /// Takes it away.
     pub(crate) fn remove(&mut self, rule: &Rule) {
+        let end = end(rule);
         for identity in identities(rule) {
-            self.all.remove(&identity);
+            if let Some(ends) = self.all.get_mut(&identity) {
+                if let Some(one) = ends.iter().position(|it| *it == end) {
+                    ends.swap_remove(one);
+                }
+                if ends.is_empty() {
+                    self.all.remove(&identity);
+                }
+            }
             self.changed.push(identity);
         }
+    }
+
+    /// When the last of the campaigns that count it is over.
+    fn end(&self, identity: u64) -> Option<i64> {
+        self.all.get(&identity)?.iter().max().copied()
     }
 
     /// Makes it what the workers know, and puts the rules in force between what is new and what is gone: at no time is
@@ -56,9 +69,9 @@ impl Counts {
         let lock = || counted.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut known = lock();
         for identity in &self.changed {
-            if let Some(end) = self.all.get(identity) {
-                let known = known.entry(*identity).or_insert(*end);
-                *known = (*known).max(*end);
+            if let Some(end) = self.end(*identity) {
+                let known = known.entry(*identity).or_insert(end);
+                *known = (*known).max(end);
             }
         }
         drop(known);
@@ -69,13 +82,19 @@ impl Counts {
             known.retain(|identity, _| self.all.contains_key(identity));
             self.is_published = true;
         }
-        for identity in self.changed.drain(..) {
-            match self.all.get(&identity) {
-                Some(end) => known.insert(identity, *end),
+        for identity in std::mem::take(&mut self.changed) {
+            match self.end(identity) {
+                Some(end) => known.insert(identity, end),
                 None => known.remove(&identity),
             };
         }
     }
+}
+
+/// When a campaign is over, in milliseconds since 1970.
+fn end(rule: &Rule) -> i64 {
+    let end = rule.campaign().schedule.end;
+    end.map_or(i64::MAX, jiff::Timestamp::as_millisecond)
 }
 
 fn identities(rule: &Rule) -> impl Iterator<Item = u64> {
@@ -137,6 +156,31 @@ mod tests {
         counts.publish(&counted, || {});
         assert!(is_known(&counted, &ended, end.as_millisecond()));
         assert!(!is_known(&counted, &ended, end.as_millisecond() + 1));
+    }
+
+    #[test]
+    fn what_a_group_counts_is_known_until_none_of_its_campaigns_is_there() {
+        let of_group = |id: &str, schedule: &str| {
+            let campaign = format!(
+                r#"{{"id":"{id}","name":"a","when":{{"x":[1]}},"reward":{{"kind":"credit"}},"schedule":{{{schedule}}},
+                    "stacking":{{"group":"g","per_customer":{{"times":1}}}}}}"#
+            );
+            Rule::compile(Campaign::from_json(campaign.as_bytes()).unwrap()).unwrap()
+        };
+        let stays = of_group("a", "");
+        let ends = of_group("b", r#""end":"2026-11-24T00:00:00Z""#);
+        let identity = stays.history().unwrap().identities().next().unwrap();
+        let (mut counts, counted) = (Counts::default(), Counted::default());
+        counts.add(&stays);
+        counts.add(&ends);
+        counts.publish(&counted, || {});
+        assert!(counted.is_known(identity, i64::MAX), "one has no end");
+        counts.remove(&ends);
+        counts.publish(&counted, || {});
+        assert!(counted.is_known(identity, i64::MAX), "one is still there");
+        counts.remove(&stays);
+        counts.publish(&counted, || {});
+        assert!(!counted.is_known(identity, 0));
     }
 
     #[test]
