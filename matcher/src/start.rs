@@ -18,7 +18,7 @@ use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
 use crate::campaigns::{CampaignMetrics, Counted, Follower, FollowerSettings};
-use crate::group::GroupMetrics;
+use crate::group::{GroupMetrics, Orphans};
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
 use crate::worker::{DiskMemory, Memory, Surroundings, Worker, WorkerMetrics, WorkerSettings};
@@ -90,6 +90,9 @@ impl Matcher {
             });
         })?];
 
+        let group_metrics = GroupMetrics::new(metrics, "matcher");
+        let matched = (&*settings.matcher.group, &*settings.topics.events_topic);
+        threads.extend(look_after(settings, matched, &group_metrics, shutdown)?);
         let pool = Pool {
             memory: memory(settings)?,
             settings: settings.clone(),
@@ -99,7 +102,7 @@ impl Matcher {
             rules,
             counted,
             metrics: WorkerMetrics::new(metrics),
-            group_metrics: GroupMetrics::new(metrics, "matcher"),
+            group_metrics,
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
@@ -107,9 +110,12 @@ impl Matcher {
         if settings.scylla.nodes.is_empty() {
             tracing::info!("SCYLLA_NODES is not set: matches are not recorded in a database");
         } else {
+            let group_metrics = GroupMetrics::new(metrics, "recorder");
+            let recorded = (&*settings.recorder.group, &*settings.topics.matches_topic);
+            threads.extend(look_after(settings, recorded, &group_metrics, shutdown)?);
             let surroundings = recorder::Surroundings {
                 metrics: RecorderMetrics::new(metrics),
-                group_metrics: GroupMetrics::new(metrics, "recorder"),
+                group_metrics,
                 component: health.component("recorder"),
                 heartbeat: health.heartbeat("recorder", RECORDER_MAX_AGE),
                 shutdown: shutdown.clone(),
@@ -193,6 +199,26 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<Join
         .name(name.to_owned())
         .spawn(run)
         .with_context(|| format!("starting thread {name}"))
+}
+
+/// Looks after the partitions of a group whose members have stable names.
+fn look_after(
+    settings: &Settings,
+    (group, topic): (&str, &str),
+    metrics: &GroupMetrics,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    if settings.matcher.instance.is_none() {
+        return Ok(None);
+    }
+    let orphans = Orphans {
+        member: settings.kafka.consumer(group),
+        group: group.to_owned(),
+        topic: topic.to_owned(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.clone(),
+    };
+    spawn(&format!("{group}-orphans"), move || orphans.run()).map(Some)
 }
 
 /// Static membership (KIP-345) only where the name is known to be stable: after a kill the same name

@@ -22,7 +22,7 @@ use crate::wait;
 pub const PARTITIONS: i32 = 4;
 
 /// How long anything may take that is only a matter of time.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An installation. Its names begin with a word that no other test uses.
 ///
@@ -115,6 +115,11 @@ impl World {
         }
         world.kafka.flush();
         world
+    }
+
+    /// Where its Kafka is.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
     }
 
     /// Name of a topic of this installation.

@@ -10,6 +10,7 @@ pub(crate) struct GroupMetrics {
     lost: IntCounter,
     assigned: IntGauge,
     waiting: IntGauge,
+    orphans: IntGauge,
     lag: IntGaugeVec,
 }
 
@@ -33,6 +34,11 @@ impl GroupMetrics {
             waiting: metrics.gauge(
                 &format!("{role}_partitions_waiting_for_schema"),
                 "Partitions that are not read on until the schema registry says what their next record is.",
+            ),
+            orphans: metrics.gauge(
+                &format!("{role}_orphaned_partitions"),
+                "Partitions that no member of the group reads although it is at rest. Looked for only under a stable \
+                 name; the group shares out anew within seconds.",
             ),
             lag: metrics.gauge_vec(
                 &format!("{role}_consumer_lag"),
@@ -61,6 +67,11 @@ impl GroupMetrics {
         let _ = self
             .lag
             .remove_label_values(&[topic, &partition.to_string()]);
+    }
+
+    pub(super) fn set_orphans(&self, partitions: usize) {
+        self.orphans
+            .set(i64::try_from(partitions).unwrap_or(i64::MAX));
     }
 
     pub(super) fn assigned(&self) -> Share {

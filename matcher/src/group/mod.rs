@@ -7,6 +7,7 @@
 mod context;
 mod held;
 mod metrics;
+mod orphans;
 mod position;
 mod progress;
 
@@ -27,6 +28,7 @@ use self::progress::{Progress, STALLED};
 pub(crate) use self::context::Change;
 pub(crate) use self::held::Waiting;
 pub(crate) use self::metrics::{GroupMetrics, Share};
+pub(crate) use self::orphans::Orphans;
 pub(crate) use self::position::Truncation;
 
 /// How long one look at committed offsets or watermarks may block the member.
