@@ -116,7 +116,7 @@ impl Applier {
             .check_key(id.as_str().as_bytes())
             .map_err(|error| Unread::Never(error.to_string()))?;
         let rule = Rule::compile(campaign).map_err(|error| Unread::Never(error.to_string()))?;
-        Ok(rule.campaign().clone())
+        Ok(rule.campaign())
     }
 
     fn apply_change(

@@ -306,7 +306,7 @@ mod tests {
             "reward": {"kind": "credit", "amount": "10.00"}, "prority": 1, "priority": 1,
         });
         let rule = campaign(&document).unwrap();
-        let warnings = warnings(rule.campaign());
+        let warnings = warnings(&rule.campaign());
         assert_eq!(warnings.len(), 1);
         assert_eq!(warnings[0].pointer, "/prority");
     }

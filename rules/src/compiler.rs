@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(results.len(), count);
             for (at, rule) in results.iter().enumerate() {
                 match rule {
-                    Ok(rule) => assert_eq!(rule.campaign().id.as_str(), format!("c-{at}")),
+                    Ok(rule) => assert_eq!(rule.id().as_str(), format!("c-{at}")),
                     Err(error) => assert_eq!((at, error), (700, &rule_error(&documents[700]))),
                 }
             }

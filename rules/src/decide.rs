@@ -150,7 +150,7 @@ mod tests {
         let event = decider.decide(record, &rules, &mut winners).unwrap();
         assert_eq!(event.event_id, "e-1");
         assert_eq!(winners.len(), 1);
-        assert_eq!(winners[0].campaign().id.as_str(), "ten");
+        assert_eq!(winners[0].id().as_str(), "ten");
     }
 
     /// The word, the key and the value.

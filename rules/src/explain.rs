@@ -184,7 +184,7 @@ impl Explanation {
             asked: campaign.schedule.clone(),
             found: event.occurred_at,
         };
-        let when = Findings::of(&campaign.when.json(), event.root);
+        let when = Findings::of(campaign.when.json(), event.root);
         let reward = if when.held {
             rule.worth().findings(event.root)
         } else {

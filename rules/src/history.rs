@@ -94,7 +94,7 @@ impl History {
         let mut identities = Identities::of(campaign);
         let mut errors = PatternErrors::new();
         let mut parse = |pattern: &When, place: String| {
-            let parsed = Pattern::parse(&pattern.json());
+            let parsed = Pattern::parse(pattern.json());
             parsed.map_err(|found| errors.extend(found, &place)).ok()
         };
         let mut conditions = Vec::new();

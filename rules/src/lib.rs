@@ -31,7 +31,7 @@
 //! )?;
 //! let mut winners = Vec::new();
 //! set.winners(&Event::of(&document)?, &mut winners);
-//! assert_eq!(winners[0].campaign().id.as_str(), "ten-for-fifty");
+//! assert_eq!(winners[0].id().as_str(), "ten-for-fifty");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

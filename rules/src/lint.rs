@@ -22,12 +22,12 @@ const TEXTS: [&str; 4] = ["event_id", "customer_id", "event_type", "occurred_at"
 /// What is strange in the `when` and the reward of a campaign; nothing of one that does not compile.
 pub(crate) fn campaign(campaign: &Campaign) -> Vec<CampaignProblem> {
     let when = campaign.when.json();
-    let Ok(pattern) = Pattern::parse(&when) else {
+    let Ok(pattern) = Pattern::parse(when) else {
         return Vec::new();
     };
     let mut warnings = Vec::new();
     for conjunction in pattern.conjunctions() {
-        for warning in of_conjunction(conjunction, &when) {
+        for warning in of_conjunction(conjunction, when) {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -353,7 +353,7 @@ mod tests {
             "id": "c", "name": "c", "when": when, "reward": {"kind": "credit", "amount": amount},
         });
         let rule = crate::check::campaign(&document).unwrap();
-        let warnings = crate::check::warnings(rule.campaign()).into_iter();
+        let warnings = crate::check::warnings(&rule.campaign()).into_iter();
         warnings
             .map(|warning| format!("{} {}", warning.code.unwrap_or_default(), warning.pointer))
             .collect()

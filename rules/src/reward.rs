@@ -16,6 +16,9 @@ use crate::expression::{Expression, ExpressionError, ExpressionProblem, Undefine
 /// The field that makes an object an expression.
 const EXPRESSION: &str = "expression";
 
+/// The field that says how much.
+const AMOUNT: &str = "amount";
+
 /// A reward, its expressions compiled. One without expressions is written once.
 #[derive(Debug, Clone)]
 pub(crate) enum Worth {
@@ -23,13 +26,17 @@ pub(crate) enum Worth {
     Computed(Box<Computed>),
 }
 
-/// The JSON of a reward.
+/// A reward that is the same for all matches.
 #[derive(Debug)]
-pub(crate) struct RewardText(pub(crate) Box<RawValue>);
+pub(crate) struct RewardText {
+    pub(crate) json: Box<RawValue>,
+    amount: Option<Amount>,
+}
 
 impl PartialEq for RewardText {
     fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
+        // The amount is in it.
+        self.json.get() == other.json.get()
     }
 }
 
@@ -37,7 +44,7 @@ impl Eq for RewardText {}
 
 impl Hash for RewardText {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.get().hash(state);
+        self.json.get().hash(state);
     }
 }
 
@@ -46,6 +53,8 @@ impl Hash for RewardText {
 pub(crate) struct Computed {
     parts: Box<[Part]>,
     tail: Box<str>,
+    /// Unless it is one of the expressions.
+    amount: Option<Amount>,
 }
 
 /// An expression and the JSON before it.
@@ -118,8 +127,8 @@ impl Worth {
         writer.constant("kind", &reward.kind);
         match &reward.amount {
             None => {}
-            Some(RewardAmount::Exact(amount)) => writer.constant("amount", amount),
-            Some(RewardAmount::Expression(text)) => writer.expression("amount", text),
+            Some(RewardAmount::Exact(amount)) => writer.exact(AMOUNT, *amount),
+            Some(RewardAmount::Expression(text)) => writer.expression(AMOUNT, text),
         }
         if let Some(currency) = &reward.currency {
             writer.constant("currency", currency);
@@ -146,7 +155,7 @@ impl Worth {
     /// [`Undefined`] when an expression has no value, or one that is no amount.
     pub(crate) fn of(&self, event: Node<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
         let computed = match self {
-            Self::Constant(json) => return Ok(Cow::Borrowed(&json.0)),
+            Self::Constant(reward) => return Ok(Cow::Borrowed(&reward.json)),
             Self::Computed(computed) => computed,
         };
         let mut json = String::with_capacity(128);
@@ -164,14 +173,20 @@ impl Worth {
     ///
     /// # Errors
     /// [`Undefined`] as for [`Worth::of`].
-    pub(crate) fn amount(
-        &self,
-        constant: Option<Amount>,
-        event: Node<'_>,
-    ) -> Result<Option<Amount>, Undefined> {
+    pub(crate) fn amount(&self, event: Node<'_>) -> Result<Option<Amount>, Undefined> {
         let mut parts = self.parts().iter();
-        let part = parts.find(|part| &*part.field == "amount");
-        part.map_or(Ok(constant), |part| part.amount(event).map(Some))
+        let part = parts.find(|part| &*part.field == AMOUNT);
+        part.map_or(Ok(self.constant_amount()), |part| {
+            part.amount(event).map(Some)
+        })
+    }
+
+    /// The amount, if it is no expression.
+    pub(crate) fn constant_amount(&self) -> Option<Amount> {
+        match self {
+            Self::Constant(reward) => reward.amount,
+            Self::Computed(computed) => computed.amount,
+        }
     }
 
     /// Whether the event has this reward.
@@ -230,6 +245,7 @@ struct Writer {
     parts: Vec<Part>,
     errors: Vec<RewardError>,
     has_fields: bool,
+    amount: Option<Amount>,
 }
 
 impl Writer {
@@ -250,9 +266,16 @@ impl Writer {
         self.value(value);
     }
 
+    fn exact(&mut self, name: &str, amount: Amount) {
+        if name == AMOUNT {
+            self.amount = Some(amount);
+        }
+        self.constant(name, &amount);
+    }
+
     fn expression(&mut self, field: &str, text: &str) {
         match compile(text) {
-            Ok(Compiled::Constant(amount)) => self.constant(field, &amount),
+            Ok(Compiled::Constant(amount)) => self.exact(field, amount),
             Ok(Compiled::Computed(expression)) => {
                 self.name(field);
                 self.parts.push(Part {
@@ -275,11 +298,13 @@ impl Writer {
         self.json.push('}');
         if self.parts.is_empty() {
             let json = RawValue::from_string(self.json).expect("an object was written");
-            return Ok(Worth::Constant(Arc::new(RewardText(json))));
+            let amount = self.amount;
+            return Ok(Worth::Constant(Arc::new(RewardText { json, amount })));
         }
         Ok(Worth::Computed(Box::new(Computed {
             parts: self.parts.into(),
             tail: self.json.into(),
+            amount: self.amount,
         })))
     }
 }

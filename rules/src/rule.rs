@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::{Amount, Campaign, Event, RewardAmount, Status};
+use schemas::{Amount, Campaign, CampaignId, Event, Priority, Schedule, Status};
 use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
@@ -32,14 +32,27 @@ pub enum RuleError {
 /// Immutable, shared between rule sets as `Arc`.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    campaign: Campaign,
+    id: CampaignId,
+    version: u64,
+    status: Status,
+    priority: Priority,
+    /// None: always.
+    schedule: Option<Box<Schedule>>,
     pattern: Pattern,
     worth: Worth,
-    history: Option<History>,
+    history: Option<Box<History>>,
     /// Of what is counted, too; None if that is the pattern.
     interest: Option<Pattern>,
     offset: i64,
+    /// The campaign's JSON, a quarter of what its fields take. Only people ask for more of it than is above.
+    document: Box<str>,
 }
+
+static ALWAYS: Schedule = Schedule {
+    start: None,
+    end: None,
+    windows: Vec::new(),
+};
 
 impl Rule {
     /// Compiles a campaign's `when`, the patterns of its `across` and the expressions of its reward. Its other fields are
@@ -47,21 +60,29 @@ impl Rule {
     ///
     /// # Errors
     /// [`RuleError`] lists everything that is wrong with the pattern or, when that is right, with the reward.
-    pub fn compile(mut campaign: Campaign) -> Result<Self, RuleError> {
-        let pattern = Pattern::parse(&campaign.when.json())?;
+    ///
+    /// # Panics
+    /// Never: every campaign has a JSON form.
+    pub fn compile(campaign: Campaign) -> Result<Self, RuleError> {
+        let pattern = Pattern::parse(campaign.when.json())?;
         let history = History::compile(&campaign)?;
         let mut further = history.iter().flat_map(History::patterns).peekable();
         let interest = further.peek().is_some().then(|| pattern.or(further));
         let worth = Worth::compile(&campaign.reward)?;
-        // They are read again only to explain.
-        campaign.compact();
+        let document = serde_json::to_string(&campaign).expect("a campaign has a JSON form");
+        let schedule = Some(campaign.schedule).filter(|schedule| !schedule.is_always());
         Ok(Self {
-            campaign,
+            id: campaign.id,
+            version: campaign.version,
+            status: campaign.status,
+            priority: campaign.priority,
+            schedule: schedule.map(Box::new),
             pattern,
-            history,
-            interest,
             worth,
+            history: history.map(Box::new),
+            interest,
             offset: NO_OFFSET,
+            document: document.into(),
         })
     }
 
@@ -81,9 +102,37 @@ impl Rule {
         self
     }
 
-    /// The campaign as it was written.
-    pub fn campaign(&self) -> &Campaign {
-        &self.campaign
+    /// The campaign as it was written. It is read again, which takes some microseconds.
+    ///
+    /// # Panics
+    /// Never: what is read was written of a campaign.
+    pub fn campaign(&self) -> Campaign {
+        serde_json::from_str(&self.document).expect("it was written of a campaign")
+    }
+
+    /// The campaign's id.
+    pub fn id(&self) -> &CampaignId {
+        &self.id
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Its state.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Its priority among those that an event would win.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// When it is live.
+    pub fn schedule(&self) -> &Schedule {
+        self.schedule.as_deref().unwrap_or(&ALWAYS)
     }
 
     /// Its pattern.
@@ -93,7 +142,7 @@ impl Rule {
 
     /// What it asks about the customer beyond the event; none if nothing.
     pub fn history(&self) -> Option<&History> {
-        self.history.as_ref()
+        self.history.as_deref()
     }
 
     /// Whether the event matters: it meets the pattern, or that of something that is counted.
@@ -120,15 +169,18 @@ impl Rule {
     /// # Errors
     /// [`Undefined`] when its expression has no value for the event, or one that is no amount.
     pub fn amount(&self, event: &Event<'_>) -> Result<Option<Amount>, Undefined> {
-        let constant = self.campaign.reward.amount.as_ref();
-        let constant = constant.and_then(RewardAmount::exact);
-        self.worth.amount(constant, event.root)
+        self.worth.amount(event.root)
+    }
+
+    /// The amount of the reward of every match; none if the event is asked for it, or there is none.
+    pub fn constant_amount(&self) -> Option<Amount> {
+        self.worth.constant_amount()
     }
 
     /// The reward as every match carries it; none if it has expressions over the event.
     pub fn constant_reward(&self) -> Option<&RawValue> {
         match &self.worth {
-            Worth::Constant(reward) => Some(&reward.0),
+            Worth::Constant(reward) => Some(&reward.json),
             Worth::Computed(_) => None,
         }
     }
@@ -153,9 +205,9 @@ impl Rule {
     pub fn is_won_by(&self, event: &Event<'_>) -> bool {
         // The pattern first: most campaigns of a rule set are live, and few patterns match.
         self.pattern.matches(event.root)
-            && self.campaign.status == Status::Active
-            && self.campaign.schedule.contains(event.occurred_at)
-            && self.campaign.schedule.is_open(event.occurred_at)
+            && self.status == Status::Active
+            && self.schedule().contains(event.occurred_at)
+            && self.schedule().is_open(event.occurred_at)
             && self.has_reward(event)
     }
 }
@@ -185,7 +237,7 @@ mod tests {
             panic!("it has no expression");
         };
         assert_eq!(
-            reward.0.get(),
+            reward.json.get(),
             r#"{"kind":"credit","amount":"10.1","currency":"USD","points":1.5}"#
         );
         assert_eq!(rule.offset(), -1);

@@ -133,7 +133,7 @@ impl RuleSet {
 }
 
 fn id(rule: &Rule) -> &CampaignId {
-    &rule.campaign().id
+    rule.id()
 }
 
 impl Level {
@@ -178,7 +178,7 @@ impl Gone {
 
 impl fmt::Debug for RuleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.rules().map(|rule| rule.campaign().id.as_str());
+        let ids = self.rules().map(|rule| rule.id().as_str());
         f.debug_set().entries(ids).finish()
     }
 }
@@ -222,7 +222,7 @@ mod tests {
         let stale = rule("stale", &json!({}));
         let mut out = vec![&*stale];
         set.winners(&event, &mut out);
-        let ids = out.iter().map(|rule| rule.campaign().id.to_string());
+        let ids = out.iter().map(|rule| rule.id().to_string());
         ids.collect()
     }
 

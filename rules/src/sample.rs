@@ -30,14 +30,14 @@ impl Sampled {
     /// Before the first event; nothing for a campaign that does not compile.
     pub fn new(campaign: &Campaign) -> Option<Self> {
         let when = campaign.when.json();
-        let pattern = Pattern::parse(&when).ok()?;
+        let pattern = Pattern::parse(when).ok()?;
         let mut unseen = Vec::new();
         for conjunction in pattern.conjunctions() {
             let mut all = Vec::new();
             asked(&conjunction.fields, &[], &mut all);
             for (path, _) in all {
                 let field = Unseen {
-                    pointer: pointer(&path, &when),
+                    pointer: pointer(&path, when),
                     path: path.into_iter().map(str::to_owned).collect(),
                 };
                 if !unseen.contains(&field) {

@@ -223,15 +223,6 @@ impl AcrossFields {
 }
 
 impl Across {
-    pub(crate) fn compact(&mut self) {
-        let steps = match &mut self.asks {
-            Asks::Sequence(steps) => &mut **steps,
-            _ => &mut [],
-        };
-        let steps = steps.iter_mut().map(|step| &mut step.when);
-        steps.chain(&mut self.when).for_each(When::compact);
-    }
-
     fn check(&self) -> Result<(), String> {
         let is_sliding = matches!(self.window, Window::Sliding(_));
         match &self.asks {

@@ -230,14 +230,6 @@ impl Campaign {
         Ok(())
     }
 
-    /// Keeps the texts of its patterns and not their trees; see [`When::compact`].
-    pub fn compact(&mut self) {
-        self.when.compact();
-        for across in &mut self.across {
-            across.compact();
-        }
-    }
-
     fn check_groups(&self) -> Result<(), CampaignError> {
         let stacking = self.stacking.as_ref();
         if let (Some(group), Some(stacking)) = (&self.exclusive_group, stacking)

@@ -36,7 +36,8 @@ impl Schedule {
         self.windows.is_empty() || self.windows.iter().any(|it| it.contains(occurred_at))
     }
 
-    pub(crate) fn is_always(&self) -> bool {
+    /// Whether every time is in it.
+    pub fn is_always(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -123,7 +123,7 @@ mod tests {
             let event = schemas::Event::of(&document).unwrap();
             let mut winners = Vec::new();
             rules.winners(&event, &mut winners);
-            won.extend(winners.iter().map(|rule| rule.campaign().id.to_string()));
+            won.extend(winners.iter().map(|rule| rule.id().to_string()));
         }
         assert_eq!(won.len(), CAMPAIGNS.len(), "{won:?}");
     }

@@ -96,6 +96,10 @@ impl Account {
                 continue;
             };
             known.extend(history.identities());
+            let mut identities = history.identities();
+            if !identities.any(|identity| is_held(customer, identity)) {
+                continue;
+            }
             let account = of_campaign(customer, rule, history, now);
             if !account.holds.is_empty() || !account.waits.is_empty() {
                 campaigns.insert(account.campaign_id.clone(), account);
@@ -128,6 +132,12 @@ impl Account {
     pub fn is_empty(&self) -> bool {
         self.seen.events == 0 && self.campaigns.is_empty() && self.left.is_empty()
     }
+}
+
+/// Whether anything is remembered by that identity.
+fn is_held(customer: &Customer, identity: u64) -> bool {
+    let mut waiting = customer.waiting().iter();
+    customer.memory(identity).is_some() || waiting.any(|it| it.condition == identity)
 }
 
 fn of_campaign(customer: &Customer, rule: &Rule, history: &History, now: i64) -> CampaignAccount {

@@ -50,7 +50,7 @@ pub(crate) fn judge(
 /// Counts the event for a campaign that it concerns, and says whether it wins if limits and groups leave room
 /// ([`grant_all`]). An event that must wait for what may follow is noted in the customer's state, and does not win now.
 fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer) -> Verdict {
-    let schedule = &rule.campaign().schedule;
+    let schedule = rule.schedule();
     let Some(history) = rule.history() else {
         return judge_alone(rule, event);
     };
@@ -86,7 +86,7 @@ fn grant_all(winners: &mut Vec<&Rule>, event: &Event<'_>, customer: &mut Custome
     let at = event.occurred_at.as_millisecond();
     let ranked = winners.iter().enumerate().map(|(place, rule)| {
         let amount = reward_amount(rule, event);
-        (Reverse((rule.campaign().priority, amount)), place)
+        (Reverse((rule.priority(), amount)), place)
     });
     let mut ranked: Vec<_> = ranked.collect();
     // What shares nothing is granted in any order.
@@ -131,7 +131,7 @@ impl<'r> Groups<'r> {
 
 /// Whether the event wins a campaign that asks for nothing but the event.
 pub fn judge_alone(rule: &Rule, event: &Event<'_>) -> Verdict {
-    if !rule.campaign().schedule.is_open(event.occurred_at) {
+    if !rule.schedule().is_open(event.occurred_at) {
         Verdict::NotWon
     } else if rule.has_reward(event) {
         Verdict::Won
@@ -378,7 +378,7 @@ fn wait(
         condition: condition.identity(),
         occurred_at: event.occurred_at,
         offset,
-        campaign_id: rule.campaign().id.as_str().into(),
+        campaign_id: rule.id().as_str().into(),
         event_id: event.event_id.into(),
         event_type: event.event_type.into(),
         reward: reward.map_or_else(Box::default, |reward| reward.get().into()),

@@ -261,8 +261,7 @@ pub(crate) fn reward_of(rule: &Rule, event: &Waiting) -> Option<(Box<RawValue>, 
         let reward = RawValue::from_string(event.reward.to_string()).ok()?;
         return Some((reward, event.amount));
     }
-    let amount = rule.campaign().reward.amount.as_ref();
-    let amount = amount.and_then(schemas::RewardAmount::exact);
+    let amount = rule.constant_amount();
     let amount = amount.map_or(Decimal::ZERO, schemas::Amount::decimal);
     Some((rule.constant_reward()?.to_owned(), amount))
 }
@@ -272,6 +271,6 @@ fn waited_for<'r>(rules: &'r RuleSet, event: &Waiting) -> Option<&'r Rule> {
     let id = CampaignId::new(&*event.campaign_id).ok()?;
     let rule = rules.rule(&id)?;
     let condition = rule.history()?.absent()?;
-    let is_live = rule.campaign().schedule.contains(event.occurred_at);
+    let is_live = rule.schedule().contains(event.occurred_at);
     (is_live && condition.identity() == event.condition).then_some(rule)
 }

@@ -132,7 +132,7 @@ impl<'r> Trial<'r> {
         self.pass(at.saturating_sub(1));
         self.now = self.now.max(at);
         let explanation = Explanation::of(self.rule, event);
-        let is_live = self.rule.campaign().schedule.contains(event.occurred_at);
+        let is_live = self.rule.schedule().contains(event.occurred_at);
         if !self.rule.concerns(event) || !is_live {
             return explanation;
         }

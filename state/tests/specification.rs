@@ -73,7 +73,7 @@ fn campaigns_share_as_the_document_says() {
             engine
                 .decide(value, arrival, &rules, &mut partition, &mut winners)
                 .unwrap();
-            let won: Vec<&str> = winners.iter().map(|it| it.campaign().id.as_str()).collect();
+            let won: Vec<&str> = winners.iter().map(|it| it.id().as_str()).collect();
             assert_eq!(json!(won), step["wins"], "{example:#}\nevent {number}");
         }
     }

@@ -62,7 +62,7 @@ pub(super) async fn check(
 ) -> Result<Json<CheckReport>, Problem> {
     let (problems, warnings) = match rules::check::campaign(&document) {
         Err(problems) => (problems, Vec::new()),
-        Ok(rule) => (Vec::new(), warnings(rule.campaign(), Timestamp::now())),
+        Ok(rule) => (Vec::new(), warnings(&rule.campaign(), Timestamp::now())),
     };
     Ok(Json(CheckReport {
         valid: problems.is_empty(),

@@ -305,7 +305,7 @@ fn refused(id: &CampaignId, refusal: Refusal, creates: bool) -> Result<Response,
 /// A document as a campaign that the matcher takes.
 pub(super) fn read(document: &Value) -> Result<Campaign, Problem> {
     let rule = rules::check::campaign(document).map_err(invalid)?;
-    Ok(rule.campaign().clone())
+    Ok(rule.campaign())
 }
 
 /// A problem that lists what is wrong with a document.

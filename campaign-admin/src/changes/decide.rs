@@ -118,11 +118,11 @@ fn merged(campaign: &Campaign, patch: &Value) -> Result<Campaign, Vec<CampaignPr
         fields.insert("version".to_owned(), Value::from(campaign.version));
     }
     let rule = rules::check::campaign(&document)?;
-    if rule.campaign().id != campaign.id {
+    if *rule.id() != campaign.id {
         let detail = "an id cannot be changed; create a campaign and delete this one";
         return Err(vec![CampaignProblem::new("/id", detail)]);
     }
-    Ok(rule.campaign().clone())
+    Ok(rule.campaign())
 }
 
 fn size(campaign: &Campaign) -> usize {

@@ -72,7 +72,7 @@ pub(crate) fn check(documents: Vec<Document>) -> (Vec<Local>, Vec<Found>) {
     for document in documents {
         match rules::check::campaign(&document.value) {
             Ok(rule) => {
-                let campaign = rule.campaign().clone();
+                let campaign = rule.campaign();
                 if let Some(&twin) = places.get(&campaign.id) {
                     let twin: &Local = &right[twin];
                     let detail = format!(

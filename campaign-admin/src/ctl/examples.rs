@@ -143,7 +143,7 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         return Err(Failed::broken("/given", detail));
     };
     let mut trial = Trial::new(rule);
-    let mut clock = Clock::new(&rule.campaign().schedule);
+    let mut clock = Clock::new(rule.schedule());
     for (number, earlier) in before.iter().enumerate() {
         let place = format!("/given/{number}");
         if let Some(span) = advance(earlier, &place)? {

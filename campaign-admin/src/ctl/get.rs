@@ -116,7 +116,7 @@ impl Describe {
         changes.truncate(CHANGES);
         let warnings = rules::check::campaign(&campaign);
         let warnings = match warnings {
-            Ok(rule) => rules::check::warnings(rule.campaign()),
+            Ok(rule) => rules::check::warnings(&rule.campaign()),
             // The server is of another version than this program.
             Err(problems) => problems,
         };

@@ -107,7 +107,7 @@ impl Catalog {
             if let Some(before) = self.rules.remove(key) {
                 *self.count_of(&before) -= 1;
                 self.remembered.remove(&before);
-                self.live.remove(&before.campaign().id);
+                self.live.remove(before.id());
             }
             return Ok(Applied::Deleted {
                 id: String::from_utf8_lossy(key).into_owned(),
@@ -167,7 +167,7 @@ impl Catalog {
     }
 
     fn count_of(&mut self, rule: &Rule) -> &mut usize {
-        let status = rule.campaign().status;
+        let status = rule.status();
         let place = STATUSES.iter().position(|known| *known == status);
         &mut self.counts[place.expect("every status is listed")]
     }
@@ -197,7 +197,7 @@ mod tests {
 
     fn version(catalog: &Catalog) -> Option<u64> {
         let rule = catalog.rules.values().next()?;
-        Some(rule.campaign().version)
+        Some(rule.version())
     }
 
     #[test]

@@ -93,12 +93,12 @@ impl Counts {
 
 /// When a campaign is over, in milliseconds since 1970.
 fn end(rule: &Rule) -> i64 {
-    let end = rule.campaign().schedule.end;
+    let end = rule.schedule().end;
     end.map_or(i64::MAX, jiff::Timestamp::as_millisecond)
 }
 
 fn identities(rule: &Rule) -> impl Iterator<Item = u64> {
-    let is_over = rule.campaign().status == Status::Archived;
+    let is_over = rule.status() == Status::Archived;
     let history = rule.history().filter(|_| !is_over);
     history.into_iter().flat_map(rules::History::identities)
 }

@@ -128,16 +128,15 @@ impl Emitter {
         reward: Cow<'_, RawValue>,
         headers: Option<OwnedHeaders>,
     ) -> Result<usize, KafkaError> {
-        let campaign = rule.campaign();
         let matched_at = now_in_millis();
         self.match_id.clear();
-        write!(self.match_id, "{}:{}", decided.event_id, campaign.id)
+        write!(self.match_id, "{}:{}", decided.event_id, rule.id())
             .expect("writing to a string cannot fail");
         let won = Match {
             match_id: Cow::Borrowed(&self.match_id),
             event_id: Cow::Borrowed(decided.event_id),
-            campaign_id: Cow::Borrowed(campaign.id.as_str()),
-            campaign_version: campaign.version,
+            campaign_id: Cow::Borrowed(rule.id().as_str()),
+            campaign_version: rule.version(),
             campaigns_offset: rule.offset(),
             customer_id: Cow::Borrowed(decided.customer_id),
             event_type: Cow::Borrowed(decided.event_type),

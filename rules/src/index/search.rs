@@ -335,7 +335,7 @@ impl Search<'_, '_> {
         }
         if posting.rest.is_scheduled() {
             let rule = &self.index.rules[posting.place as usize];
-            if !(rule.campaign().schedule).contains(self.event.occurred_at) {
+            if !rule.schedule().contains(self.event.occurred_at) {
                 return;
             }
         }

@@ -59,7 +59,7 @@ impl<'r> Ways<'r> {
     pub(super) fn of(rules: &'r [Arc<Rule>], paths: &mut Paths) -> Self {
         let mut ways = Self::default();
         for (place, rule) in (0..).zip(rules) {
-            let schedule = &rule.campaign().schedule;
+            let schedule = rule.schedule();
             let is_scheduled = schedule.start.is_some() || schedule.end.is_some();
             for conjunction in rule.interest().conjunctions() {
                 ways.add(place, is_scheduled, conjunction, paths);

@@ -130,11 +130,8 @@ impl Both {
             let event = Event::of(document).unwrap();
             set.winners(&event, &mut winners);
             let expected = self.expected.values().filter(|rule| rule.is_won_by(&event));
-            let expected: Vec<_> = expected.map(|rule| rule.campaign().id.as_str()).collect();
-            let found: Vec<_> = winners
-                .iter()
-                .map(|rule| rule.campaign().id.as_str())
-                .collect();
+            let expected: Vec<_> = expected.map(|rule| rule.id().as_str()).collect();
+            let found: Vec<_> = winners.iter().map(|rule| rule.id().as_str()).collect();
             prop_assert_eq!(found, expected);
         }
         Ok(())

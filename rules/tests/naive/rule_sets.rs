@@ -47,10 +47,7 @@ impl Set {
         let mut winners = Vec::new();
         let text = event.to_string();
         (decider.decide(text.as_bytes(), &self.rules, &mut winners)).unwrap();
-        let found: Vec<_> = winners
-            .iter()
-            .map(|rule| rule.campaign().id.as_str())
-            .collect();
+        let found: Vec<_> = winners.iter().map(|rule| rule.id().as_str()).collect();
         if found != expected {
             let differs = |(id, _): &&(String, Value)| {
                 found.contains(&id.as_str()) != expected.contains(&id.as_str())

@@ -88,7 +88,7 @@ impl Machine {
         );
         match decided {
             Ok(Decided::New(_)) => {
-                let ids = winners.iter().map(|rule| rule.campaign().id.to_string());
+                let ids = winners.iter().map(|rule| rule.id().to_string());
                 Outcome::New(ids.collect())
             }
             Ok(Decided::Duplicate(_)) => Outcome::Duplicate,
@@ -121,7 +121,7 @@ impl Machine {
                 return won;
             }
             won.extend(due.into_iter().map(|it| {
-                let id = it.rule.campaign().id.to_string();
+                let id = it.rule.id().to_string();
                 (id, it.event.event_id.into_string())
             }));
         }

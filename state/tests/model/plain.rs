@@ -307,7 +307,7 @@ fn is_met(pattern: &When, event: &Arriving) -> bool {
         .read(event.json().as_bytes(), Limits::default())
         .unwrap();
     let event = Event::of(&document).unwrap();
-    Pattern::parse(&pattern.json()).unwrap().matches(event.root)
+    Pattern::parse(pattern.json()).unwrap().matches(event.root)
 }
 
 /// The part of the names that makes all of them new when the campaign changes, if it is to be so.

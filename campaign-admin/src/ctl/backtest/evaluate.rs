@@ -214,7 +214,7 @@ impl Found {
                 Verdict::NotWon => continue,
             }
             if wants_matches {
-                let id = rule.campaign().id.as_str();
+                let id = rule.id().as_str();
                 write_match(event.event_id, id, &mut self.matches);
             }
         }

@@ -106,7 +106,7 @@ impl<'r> Order<'r> {
             Ok(Decided::New(event)) => {
                 totals.matches += winners.len() as u64;
                 for rule in winners.iter().filter(|_| self.wants_matches) {
-                    write_match(event.event_id, rule.campaign().id.as_str(), out);
+                    write_match(event.event_id, rule.id().as_str(), out);
                 }
             }
             Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
@@ -134,7 +134,7 @@ impl<'r> Order<'r> {
             let due = self.engine.next_due(now, self.rules, &mut self.partition)?;
             totals.matches += due.len() as u64;
             for won in due.iter().filter(|_| self.wants_matches) {
-                write_match(&won.event.event_id, won.rule.campaign().id.as_str(), out);
+                write_match(&won.event.event_id, won.rule.id().as_str(), out);
             }
             self.settle()?;
         }
