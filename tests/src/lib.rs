@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and everything here is part of a test"
 )]
 
+pub mod markers;
 pub mod servers;
 pub mod wait;
 
@@ -19,6 +20,7 @@ pub mod topics;
 
 pub mod check;
 pub mod ledger;
+
 pub mod oracle;
 
 pub mod world;

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::markers::Markers;
+
 /// A server of this test run, under a name of its own. Ends and forgets its data when it is dropped,
 /// or when the test's process ends.
 #[derive(Debug)]
@@ -29,14 +31,24 @@ impl Server {
 
     /// Starts a Kafka broker with these properties besides, a line each.
     pub fn kafka_with(properties: &str) -> Self {
-        let file = NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), properties).expect("the file can be written");
-        Self::start("kafka", Some(file))
+        Self::start("kafka", Some(self::properties(properties)))
     }
 
     /// Starts a Kafka broker that joins the cluster of that one; its id is 2, as the first's is 1.
     pub fn kafka_beside(first: &Self) -> Self {
         Self::started("kafka", None, Some(first.name.clone()))
+    }
+
+    /// The same, known to all under the address of those markers.
+    pub fn kafka_behind(first: &Self, markers: &Markers) -> Self {
+        let advertised = format!("advertised.listeners=PLAINTEXT://{}\n", markers.address());
+        let second = Self::started(
+            "kafka",
+            Some(properties(&advertised)),
+            Some(first.name.clone()),
+        );
+        markers.lead_to(second.address());
+        second
     }
 
     /// Starts a Cassandra node.
@@ -158,6 +170,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         script(&["remove", &self.name]);
     }
+}
+
+fn properties(lines: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), lines).expect("the file can be written");
+    file
 }
 
 /// See [`Server::disk`].

@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
+use tests::markers::Markers;
 use tests::servers::Server;
-use tests::world::{PARTITIONS, World};
+use tests::wait;
+use tests::world::{PARTITIONS, PATIENCE, World};
 
 use super::customers::{Remembered, check_counts, counting, install, wait_all};
 
 /// So long that restores begin meanwhile, and short of what takes a broker out of its cluster.
 const FROZEN: Duration = Duration::from_secs(3);
 
-#[test]
-fn counts_are_exact_whoever_is_killed_while_the_changelogs_broker_is_frozen() {
+/// A cluster of two, the second of which has the changelog of the world and nothing else. `join` starts it.
+fn cluster<T>(join: impl FnOnce(&Server) -> T) -> (World, T, Server) {
     let first = Server::kafka();
     // Kafka makes its topics of offsets and transactions when they are first used; so they are on this broker.
     let before = World::new(first.address(), None);
@@ -22,7 +24,7 @@ fn counts_are_exact_whoever_is_killed_while_the_changelogs_broker_is_frozen() {
     wait_all(&before);
     early.kill();
 
-    let second = Server::kafka_beside(&first);
+    let second = join(&first);
     let world = World::with_topics(first.address(), None, |kafka, name| {
         let compact = [("cleanup.policy", "compact")];
         kafka.create_topic_on(2, &format!("{name}-customer-state"), PARTITIONS, &compact);
@@ -33,6 +35,44 @@ fn counts_are_exact_whoever_is_killed_while_the_changelogs_broker_is_frozen() {
         kafka.create_topic_on(1, &format!("{name}-campaign-changes"), 1, &[]);
     });
     install(&world, &counting());
+    (world, second, first)
+}
+
+/// A matcher is killed when its last transaction is committed and the changelog's broker has not heard of it. Whoever takes
+/// over must wait for what the changelog does not show yet (KAFKA-10167).
+#[test]
+fn nobody_begins_with_a_changelog_that_does_not_show_yet_what_is_committed() {
+    let markers = Markers::listen();
+    let (world, second, _first) = cluster(|first| Server::kafka_behind(first, &markers));
+    let mut remembered = Remembered::new();
+    let doomed = world.matcher("a");
+    remembered.produce(&world, 700);
+    wait_all(&world);
+    world.wait_stable();
+
+    let before = world.committed();
+    markers.hold();
+    // All in one transaction, or in two of which the other cannot begin.
+    remembered.produce(&world, 60);
+    wait::until("a commit", PATIENCE, || {
+        (world.committed()? > before?).then_some(())
+    });
+    doomed.kill();
+    let mut next = world.start_matcher(&[("MATCHER_INSTANCE", "b")]);
+    next.wait_ready();
+    remembered.produce(&world, 60);
+    // The other's session is over.
+    world.wait_settled(2);
+    std::thread::sleep(FROZEN);
+    markers.release();
+    check_counts(&world);
+    assert!(next.terminate().0.success());
+    drop(second);
+}
+
+#[test]
+fn counts_are_exact_whoever_is_killed_while_the_changelogs_broker_is_frozen() {
+    let (world, second, _first) = cluster(Server::kafka_beside);
     let mut remembered = Remembered::new();
     let mut doomed = world.matcher("a");
     for round in 0..5 {
