@@ -91,6 +91,13 @@ impl Process {
         Some(answer)
     }
 
+    /// Where it serves its health and metrics.
+    pub fn metrics_address(&self) -> &str {
+        wait::until("the address of metrics", Duration::from_secs(30), || {
+            self.address()
+        })
+    }
+
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

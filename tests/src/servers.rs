@@ -17,7 +17,7 @@ pub struct Server {
     kind: &'static str,
     name: String,
     address: String,
-    /// Further properties of a broker.
+    /// Further properties of a broker, or what a Prometheus is to read.
     properties: Option<NamedTempFile>,
     /// The name of the broker whose cluster it joins.
     joins: Option<String>,
@@ -59,6 +59,13 @@ impl Server {
     /// Starts a schema registry.
     pub fn registry() -> Self {
         Self::start("registry", None)
+    }
+
+    /// Starts a Prometheus that reads what this configuration says. Its paths are absolute.
+    pub fn prometheus(configuration: &str) -> Self {
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), configuration).expect("the file can be written");
+        Self::start("prometheus", Some(file))
     }
 
     /// A broker that the tests of this binary share. Nobody may stop it.
@@ -148,7 +155,11 @@ impl Server {
     pub fn restart(&mut self) {
         let pid = std::process::id().to_string();
         let properties = self.properties.as_ref().map(NamedTempFile::path);
-        let properties = properties.map(|file| ("DEV_KAFKA_PROPERTIES", file.as_os_str()));
+        let variable = match self.kind {
+            "prometheus" => "DEV_PROMETHEUS_CONFIG",
+            _ => "DEV_KAFKA_PROPERTIES",
+        };
+        let properties = properties.map(|file| (variable, file.as_os_str()));
         let joins = self
             .joins
             .as_ref()
