@@ -1,6 +1,6 @@
 # The words of the README. Everything that is not here already is fetched by these targets.
 
-.PHONY: demo test test-helm bench ingest-peer clippy format deny
+.PHONY: demo test test-examples test-helm bench ingest-peer clippy format deny audit
 
 demo: ## everything in one process, with sample campaigns and a stream of events
 	cargo run --release --package standalone
@@ -9,6 +9,14 @@ test: ## all tests, also those on a real Kafka and a real Cassandra, which are b
 	dev/fetch
 	cargo build --workspace --all-targets
 	cargo test --workspace
+
+test-examples: export EXAMPLES_PYTHON = $(abspath $(or $(DEV_HOME),.dev))/python/bin/python
+test-examples: export EXAMPLES_NODE_MODULES = $(abspath $(or $(DEV_HOME),.dev))/node/node_modules
+test-examples: ## the examples in Python and Node; `make test` has the others. Needs Python 3.9 with venv, Node 20 and npm, and fetches their clients
+	dev/fetch kafka
+	dev/fetch-examples
+	cargo build --workspace --bins
+	cargo test --package tests --features fetched-examples --test examples_fetched
 
 test-helm: ## chart, Dockerfile and compose file, also on a real API server and as processes on a real Kafka; needs Python with PyYAML and jsonschema
 	helm/check/run
@@ -36,3 +44,6 @@ format:
 
 deny: ## licences, advisories and sources of all dependencies
 	cargo deny check
+
+audit: ## known vulnerabilities of what Cargo.lock has
+	cargo audit

@@ -185,6 +185,11 @@ fn campaign_id(message: &BorrowedMessage<'_>) -> Option<CampaignId> {
     CampaignId::new(key).ok()
 }
 
+/// The text of a header.
+pub(crate) fn text_header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
+    header(message, name).and_then(|value| std::str::from_utf8(value).ok())
+}
+
 /// Of a repeated header the last counts.
 fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
     let headers = message.headers()?;

@@ -2,7 +2,7 @@
 //!
 //! Reads in the order of the data: [`follow`] brings the two topics into the [`catalog`], the [`api`] answers
 //! from it, from the [`archive`] of past documents and from the [`database`] of matches and the changelog of [`customers`], and [`changes`] are
-//! written to the topics. [`Admin`] starts it all within a process.
+//! written to the topics. [`Admin`] starts it all within a process. [`backup`] reads and writes the topics by itself.
 
 pub mod catalog;
 mod follow;
@@ -16,6 +16,7 @@ pub mod changes;
 
 pub mod api;
 
+pub mod backup;
 pub mod keys;
 mod metrics;
 pub mod register_schemas;

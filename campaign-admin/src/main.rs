@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use campaign_admin::backup::{Backup, Installation, Restore, backup, restore};
+use campaign_admin::changes::Output;
 use campaign_admin::keys::{self, KeyCommand};
 use campaign_admin::register_schemas::{RegisterSchemas, register};
 use campaign_admin::{Admin, AdminSettings, Settings};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use service::Metrics;
 use service::auth::{Auth, AuthSettings};
 use service::http::{Router, ServerLimits, serve_api};
 use service::program::{self, Effective, ProgramSettings, Running};
@@ -43,6 +46,11 @@ struct Arguments {
 enum Command {
     /// Serve the API; the same as no command
     Serve,
+    /// Write all campaigns and their history to a file
+    Backup(Backup),
+    /// Bring campaigns and their history back from the file of a backup; safe to repeat. Nothing is done if
+    /// campaigns were changed here since, unless --overwrite is given
+    Restore(Restore),
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -68,11 +76,50 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
             );
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Backup(command)) => {
+            let command = command.clone();
+            let counted = on_topics(arguments, move |from, _| backup(&command, from)).await?;
+            let (changes, campaigns) = counted;
+            tracing::info!(changes, campaigns, "backup written");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Restore(command)) => {
+            let command = command.clone();
+            let restored = on_topics(arguments, move |to, output| restore(&command, to, output));
+            let restored = restored.await?;
+            print!("{}", restored.told);
+            Ok(restored.code)
+        }
         Some(Command::Serve) | None => {
             effective.log();
             serve(arguments).await
         }
     }
+}
+
+/// Does something with the two topics, on a thread that it may block.
+async fn on_topics<T: Send + 'static>(
+    arguments: Arguments,
+    work: impl FnOnce(&Installation<'_>, Output) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let metrics = Metrics::new("campaign-admin");
+    let Arguments {
+        kafka,
+        topics,
+        registry,
+        ..
+    } = arguments;
+    let documents = Documents::new(&registry, Arc::default(), &metrics, Handle::current())?;
+    let output = Output::of(&topics, &documents).await?;
+    let work = move || {
+        let installation = Installation {
+            kafka: &kafka,
+            topics: &topics,
+            documents: &documents,
+        };
+        work(&installation, output)
+    };
+    tokio::task::spawn_blocking(work).await?
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -24,6 +24,7 @@ mod writer;
 
 pub use self::decide::MAX_DOCUMENT_BYTES;
 pub use self::queue::{Changes, Queue, Unmade, queue};
-pub(crate) use self::record::Output;
+pub(crate) use self::record::Origin;
+pub use self::record::Output;
 pub use self::request::{Change, Operation, Outcome, Precondition, Refusal, Turn};
 pub(crate) use self::writer::{Surroundings, Writer, WriterSettings};

@@ -24,7 +24,7 @@ use schemas::reader::{Found, SchemaSource};
 use tokio::runtime::Handle;
 
 pub use self::client::{Client, RegistryError};
-pub use self::documents::Documents;
+pub use self::documents::{Documents, NoEncoding};
 pub use self::settings::{MappingFile, RegistrySettings};
 
 use self::cache::{Cache, Next};

@@ -1,10 +1,11 @@
 //! Replicas of the API in an installation of a test.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::process::Process;
+use tests::process::{Process, binary};
 use tests::servers::Server;
 use tests::topics::Seen;
 use tests::wait;
@@ -47,24 +48,21 @@ impl Installation {
         self.replica_with(&[("AUTH", "none")])
     }
 
-    /// A replica with these settings beyond those of the installation.
-    pub(crate) fn replica_with(&self, further: &[(&str, &str)]) -> Replica {
-        let name = &self.world.name;
+    /// The settings of campaign-admin here.
+    fn settings(&self) -> Vec<(String, String)> {
+        let topic = |what: &str| self.world.topic(what);
         let mut settings = vec![
             (
                 "KAFKA_BOOTSTRAP_SERVERS".to_owned(),
                 Server::shared_kafka().address().to_owned(),
             ),
-            ("CAMPAIGNS_TOPIC".to_owned(), self.world.topic("campaigns")),
+            ("CAMPAIGNS_TOPIC".to_owned(), topic("campaigns")),
             (
                 "CAMPAIGN_CHANGES_TOPIC".to_owned(),
-                self.world.topic("campaign-changes"),
+                topic("campaign-changes"),
             ),
-            ("EVENTS_TOPIC".to_owned(), self.world.topic("events")),
-            (
-                "CUSTOMER_STATE_TOPIC".to_owned(),
-                self.world.topic("customer-state"),
-            ),
+            ("EVENTS_TOPIC".to_owned(), topic("events")),
+            ("CUSTOMER_STATE_TOPIC".to_owned(), topic("customer-state")),
             ("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
             (
                 "LOG_FILTER".to_owned(),
@@ -73,8 +71,27 @@ impl Installation {
         ];
         if let Some(nodes) = &self.database {
             settings.push(("SCYLLA_NODES".to_owned(), nodes.clone()));
-            settings.push(("SCYLLA_KEYSPACE".to_owned(), name.clone()));
+            settings.push(("SCYLLA_KEYSPACE".to_owned(), self.world.name.clone()));
         }
+        settings
+    }
+
+    /// Runs a command of campaign-admin to its end. Returns whether it succeeded, and what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new(binary("campaign-admin"))
+            .args(arguments)
+            .envs(self.settings())
+            .output()
+            .expect("campaign-admin is built");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        let printed = if printed.is_empty() { log } else { printed };
+        (output.status.success(), printed)
+    }
+
+    /// A replica with these settings beyond those of the installation.
+    pub(crate) fn replica_with(&self, further: &[(&str, &str)]) -> Replica {
+        let mut settings = self.settings();
         let further = further.iter();
         settings.extend(further.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut process = Process::start("campaign-admin", self.folder.path(), &settings);

@@ -5,6 +5,7 @@ mod installation;
 mod load;
 
 mod access;
+mod backup;
 mod customers;
 mod lifecycle;
 mod matches;
