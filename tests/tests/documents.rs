@@ -182,3 +182,62 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
         assert!(known || others.contains(&name), "{line}");
     }
 }
+
+/// The words in quotes of a template's expression.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('"').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn strimzi_makes_the_topics_that_create_topics_makes() {
+    let values = read(&root().join("helm/campaign-manager/values.yaml"));
+    let template = read(&root().join("helm/campaign-manager/templates/kafkatopics.yaml"));
+    let name = |key: &str| {
+        let line = format!("  {key}: ");
+        let found = values.lines().find_map(|found| found.strip_prefix(&line));
+        found
+            .unwrap_or_else(|| panic!("topics.{key} is a value"))
+            .to_owned()
+    };
+    let topics = service::settings::TopicSettings {
+        events_topic: name("events"),
+        campaigns_topic: name("campaigns"),
+        campaign_changes_topic: name("campaignChanges"),
+        matches_topic: name("matches"),
+        claims_topic: name("claims"),
+        customer_state_topic: name("customerState"),
+        dead_letters_topic: name("deadLetters"),
+    };
+    let mut rendered: Vec<_> = template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("(dict \"name\" $topics."))
+        .map(|line| {
+            let (key, rest) = line.split_once(' ').expect("a topic has partitions");
+            let partitions = if rest.contains("\"partitions\" 1") {
+                1
+            } else {
+                24
+            };
+            let config = rest.split_once("(dict ").map_or("", |(_, config)| config);
+            let config = quoted(config);
+            let pairs = config
+                .chunks(2)
+                .map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
+            let mut pairs: Vec<_> = pairs.collect();
+            pairs.sort();
+            (name(key), partitions, pairs)
+        })
+        .collect();
+    rendered.sort();
+    let mut planned: Vec<_> = service::kafka::topics::plan(&topics, 24, 3)
+        .into_iter()
+        .map(|topic| {
+            let pairs = topic.config.into_iter();
+            let mut pairs: Vec<_> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
+            pairs.sort();
+            (topic.name, topic.partitions, pairs)
+        })
+        .collect();
+    planned.sort();
+    assert_eq!(rendered, planned);
+}
