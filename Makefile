@@ -1,6 +1,6 @@
 # The words of the README. Everything that is not here already is fetched by these targets.
 
-.PHONY: demo test test-examples test-helm bench ingest-peer clippy format deny audit
+.PHONY: demo test test-examples test-upgrade test-helm bench ingest-peer clippy format deny audit
 
 demo: ## everything in one process, with sample campaigns and a stream of events
 	cargo run --release --package standalone
@@ -17,6 +17,16 @@ test-examples: ## the examples in Python and Node; `make test` has the others. N
 	dev/fetch-examples
 	cargo build --workspace --bins
 	cargo test --package tests --features fetched-examples --test examples_fetched
+
+test-upgrade: ## this release beside an older one during load, forth and back: FROM names its tag or commit, and is built for that
+	dev/fetch kafka
+	-git worktree remove --force "$(abspath $(or $(DEV_HOME),.dev))/older" 2>/dev/null
+	git worktree add --force --detach "$(abspath $(or $(DEV_HOME),.dev))/older" $(FROM)
+	cd "$(abspath $(or $(DEV_HOME),.dev))/older" && CARGO_TARGET_DIR=target cargo build --package matcher --bin matcher
+	cargo build --workspace --bins
+	OLDER_MATCHER="$(abspath $(or $(DEV_HOME),.dev))/older/target/debug/matcher" \
+	  cargo test --package tests --features older-release --test upgrade
+	git worktree remove --force "$(abspath $(or $(DEV_HOME),.dev))/older"
 
 test-helm: ## chart, Dockerfile and compose file, also on a real API server and as processes on a real Kafka; needs Python with PyYAML and jsonschema
 	helm/check/run

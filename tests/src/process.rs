@@ -28,12 +28,20 @@ impl Process {
     /// # Panics
     /// When the program is not built.
     pub fn start(program: &str, folder: &Path, settings: &[(String, String)]) -> Self {
+        Self::start_file(&binary(program), folder, settings)
+    }
+
+    /// The same with a program that is not beside the test, such as one of an older release.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn start_file(path: &Path, folder: &Path, settings: &[(String, String)]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let path = binary(program);
+        let program = path.file_name().unwrap_or_default().display();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let log = folder.join(format!("{program}-{number}.log"));
         let file = File::create(&log).expect("the test's folder can be written to");
-        let child = Command::new(&path)
+        let child = Command::new(path)
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .env("METRICS_ADDR", "127.0.0.1:0")
             .env("LOG_FORMAT", "json")

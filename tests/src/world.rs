@@ -3,6 +3,7 @@
 
 mod progress;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::contracts::{self, Contracts, SCHEMA_HEADER};
 use crate::ledger::{Ledger, Poison, State};
 use crate::observer::Observer;
 use crate::oracle::{self, Shopping};
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::topics::{Kafka, Seen, Written};
 use crate::wait;
 
@@ -147,6 +148,11 @@ impl World {
 
     /// Starts a program with these settings beyond those of the installation.
     pub fn start(&self, program: &str, further: &[(&str, &str)]) -> Process {
+        self.start_file(&process::binary(program), further)
+    }
+
+    /// The same with a program that is not beside the test, such as one of an older release.
+    pub fn start_file(&self, program: &Path, further: &[(&str, &str)]) -> Process {
         let mut settings = settings(&self.name, &self.bootstrap);
         if let Some(nodes) = &self.cassandra {
             settings.push(("SCYLLA_NODES".to_owned(), nodes.clone()));
@@ -159,7 +165,7 @@ impl World {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         settings.extend(further);
-        Process::start(program, self.folder.path(), &settings)
+        Process::start_file(program, self.folder.path(), &settings)
     }
 
     /// Changes a campaign, or deletes it. From now on events may meet it so, or still as it was. Does
