@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::metadata::MetadataPartition;
@@ -27,6 +27,8 @@ pub struct Written {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// Its partition; by the key if there is none.
     pub partition: Option<i32>,
+    /// Its timestamp, in milliseconds; the time of writing if there is none.
+    pub timestamp: Option<i64>,
 }
 
 /// A record as it was read.
@@ -170,6 +172,7 @@ impl Kafka {
             written.key = record.key.as_deref();
             written.payload = record.value.as_deref();
             written.partition = record.partition;
+            written.timestamp = record.timestamp;
             match self.producer.send(written) {
                 Ok(()) => return,
                 Err((error, _)) => {
@@ -274,6 +277,18 @@ impl Kafka {
             }
         });
         offsets.collect()
+    }
+
+    /// Commits offsets for a group without members, a partition each.
+    pub fn commit(&self, group: &str, topic: &str, offsets: &[i64]) {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in (0..).zip(offsets) {
+            list.add_partition_offset(topic, partition, Offset::Offset(*offset))
+                .expect("a partition once");
+        }
+        consumer(&self.bootstrap, group, &[])
+            .commit(&list, CommitMode::Sync)
+            .expect("the broker commits");
     }
 
     /// How many members a consumer group has; nothing while the broker does not answer.

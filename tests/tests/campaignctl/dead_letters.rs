@@ -30,6 +30,7 @@ fn letter(installation: &Installation, number: u32, code: &str) -> Written {
             header("__campaign.errors.app_version", "0.1.0"),
         ],
         partition: None,
+        timestamp: None,
     }
 }
 

@@ -87,6 +87,7 @@ fn what_is_shown_is_committed_and_the_reader_may_go_away() {
             ),
             headers: vec![("odd".to_owned(), Some(vec![0xff]))],
             partition: None,
+            timestamp: None,
         };
         installation
             .kafka

@@ -64,6 +64,7 @@ fn write(installation: &Installation, contracts: &Contracts) {
             value: Some(value),
             headers,
             partition: Some(0),
+            timestamp: None,
         };
         installation
             .kafka

@@ -65,9 +65,9 @@ fn connect_writes_every_match_to_a_file_once() {
         .stderr(log)
         .spawn()
         .expect("java runs");
-    let matches = world.read("matches");
+    let won = world.read("matches");
     let id = |document: &serde_json::Value| document["match_id"].to_string();
-    let expected: BTreeSet<_> = matches.iter().map(|seen| id(&seen.json())).collect();
+    let expected: BTreeSet<_> = won.iter().map(|seen| id(&seen.json())).collect();
     assert!(!expected.is_empty());
     let found = std::panic::catch_unwind(|| {
         wait::until("the matches in the file", Duration::from_mins(2), || {

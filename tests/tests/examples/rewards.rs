@@ -54,10 +54,10 @@ pub(crate) fn check(
     });
     world.under_load(500, || drop(first));
     world.wait_quiet();
-    let matches = world.read("matches");
+    let won = world.read("matches");
     // Whatever comes twice counts once; what was aborted and what is no match counts for nothing.
     let topic = world.topic("matches");
-    for again in matches.iter().take(50) {
+    for again in won.iter().take(50) {
         let record = Written {
             key: again.key.clone(),
             value: again.value.clone(),
@@ -74,8 +74,8 @@ pub(crate) fn check(
         },
     );
     world.kafka.flush();
-    abort(&topic, matches[0].value.as_deref().expect("a match"));
-    let expected: BTreeSet<String> = (matches.iter())
+    abort(&topic, won[0].value.as_deref().expect("a match"));
+    let expected: BTreeSet<String> = (won.iter())
         .map(|seen| seen.json()["match_id"].as_str().expect("an id").to_owned())
         .collect();
 
