@@ -96,10 +96,8 @@ impl Prometheus {
 fn collect(tree: &Value, found: &mut BTreeSet<String>) {
     match tree {
         Value::Object(node) => {
-            if node
-                .get("type")
-                .is_some_and(|kind| kind == "vectorSelector")
-            {
+            let kind = node.get("type").and_then(Value::as_str);
+            if matches!(kind, Some("vectorSelector" | "matrixSelector")) {
                 let matchers = node["matchers"].as_array().into_iter().flatten();
                 let matchers: Vec<_> = matchers
                     .map(|matcher| {
