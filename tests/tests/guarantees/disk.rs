@@ -164,12 +164,7 @@ fn a_disk_that_may_have_missed_deletions_is_not_believed() {
     assert_eq!(restored(&after), changelog(&world));
 }
 
-/// A minute where there is time for it.
-fn storm() -> Duration {
-    let seconds = std::env::var("STORM_SECONDS").ok();
-    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(20))
-}
+const STORM: Duration = Duration::from_mins(1);
 
 #[test]
 fn what_campaigns_count_is_exact_in_a_storm_of_rebalances_with_disks_that_are_behind() {
@@ -185,7 +180,7 @@ fn what_campaigns_count_is_exact_in_a_storm_of_rebalances_with_disks_that_are_be
     };
     let mut members = VecDeque::from([join(0), join(1)]);
     let (begun, mut joined) = (Instant::now(), 2);
-    while begun.elapsed() < storm() {
+    while begun.elapsed() < STORM {
         let next = Instant::now() + Duration::from_secs(2);
         remembered.produce(&world, 250);
         // One leaves and another comes with a disk that was away; every other one is killed.

@@ -15,7 +15,7 @@ use tests::world::{PARTITIONS, PATIENCE, World};
 
 use super::world;
 
-const STORM: Duration = Duration::from_secs(40);
+const STORM: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_storm_of_rebalances_loses_nothing_and_repeats_nothing() {
