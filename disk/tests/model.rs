@@ -1,6 +1,8 @@
 //! The model of `state`, with the customers on disk: what is remembered there is what is remembered in memory, whatever batch
 //! is given up and wherever the process is killed.
 
+#[path = "../../state/tests/model/books.rs"]
+mod books;
 #[path = "../../state/tests/model/machine.rs"]
 mod machine;
 #[path = "../../state/tests/model/plain.rs"]

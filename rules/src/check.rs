@@ -87,6 +87,11 @@ pub fn campaign(document: &Json) -> Result<Rule, Vec<CampaignProblem>> {
             problems.extend(of_pattern(&errors, &pointer));
         }
     }
+    if let Some(types) = document.pointer("/reverse_on/event_type")
+        && let Err(errors) = Pattern::parse(&json!({"event_type": types}))
+    {
+        problems.extend(of_pattern(&errors, "/reverse_on"));
+    }
     let reward = fields.get("reward").cloned().map(serde_json::from_value);
     if let Some(Ok(reward)) = reward {
         problems.extend(Worth::compile(&reward).err().iter().flat_map(of_reward));
@@ -130,7 +135,10 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
         pointer: match &error {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
             CampaignError::Across(_) | CampaignError::Absents => "/across".to_owned(),
-            CampaignError::Unsupported { field: name } => field(name),
+            CampaignError::ReturnsOfNothing => "/reverse_on".to_owned(),
+            CampaignError::BudgetBeside(name) | CampaignError::Unsupported { field: name } => {
+                field(name)
+            }
             CampaignError::Version(_) => "/version".to_owned(),
             CampaignError::Key { .. } => "/id".to_owned(),
             _ => String::new(),
@@ -152,6 +160,7 @@ fn counted(document: &Json) -> Vec<(String, &Json)> {
             pointers.push(format!("{steps}/{step}/when"));
         }
     }
+    pointers.push("/reverse_on/when".to_owned());
     let found = pointers.into_iter().filter_map(|pointer| {
         let pattern = document.pointer(&pointer)?;
         Some((pointer, pattern))
@@ -220,11 +229,11 @@ mod tests {
             "when": {"payload": {"a/b": 5, "amount": [{"numeric": [">="]}, {"prefx": "x"}]}},
             "reward": {"kind": "credit", "amount": -1},
             "labels": {"team": 5},
-            "hold": "14d",
+            "hold": "soon",
             "holdout": "10%",
         });
         insta::assert_snapshot!(problems(&document), @r#"
-        /hold: hold is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
+        /hold: "soon" is no span of time; write numbers with units, as 7d, 1d12h, 30m, 45s or 500ms
         /holdout: holdout is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
         /id: campaign id has ' ' at byte 3; letters, digits, '-', '_' and '.' are allowed
         /labels/team: invalid type: integer `5`, expected a string

@@ -5,6 +5,7 @@
 //! the same identity share its count; that is how `on_change` is kept.
 
 mod identity;
+mod returns;
 mod stretch;
 
 use rust_decimal::Decimal;
@@ -17,14 +18,18 @@ use crate::meaning::decimal;
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
 
+pub use self::returns::{Returns, Taken};
 pub use self::stretch::Stretch;
 
-/// What a campaign asks beyond the event. One without `across`, `limits` and groups has none.
+/// What a campaign asks beyond the event, and what may become of its matches. One without `across`, `limits`, groups, `hold`
+/// and `reverse_on` has none.
 #[derive(Debug, Clone)]
 pub struct History {
     conditions: Box<[Condition]>,
     limits: Box<[Allowance]>,
     groups: Box<[Group]>,
+    hold: Option<Span>,
+    returns: Option<Box<Returns>>,
 }
 
 /// A group of campaigns that share what an event wins.
@@ -88,7 +93,9 @@ impl History {
     /// What is wrong with the patterns of its conditions, each with its place in the document.
     pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Self>, PatternErrors> {
         let groups = groups(campaign);
-        if campaign.across.is_empty() && campaign.limits.is_empty() && groups.is_empty() {
+        let is_final = campaign.hold.is_none() && campaign.reverse_on.is_none();
+        if campaign.across.is_empty() && campaign.limits.is_empty() && groups.is_empty() && is_final
+        {
             return Ok(None);
         }
         let mut identities = Identities::of(campaign);
@@ -160,6 +167,11 @@ impl History {
                 pattern,
             });
         }
+        let reverse_on = campaign.reverse_on.as_ref();
+        let returns = reverse_on.and_then(|reverse_on| {
+            let pattern = parse(&reverse_on.when, "reverse_on.when".to_owned())?;
+            Some(Box::new(Returns::new(campaign, reverse_on, pattern)))
+        });
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -178,6 +190,8 @@ impl History {
             conditions: conditions.into(),
             limits: limits.into(),
             groups,
+            hold: campaign.hold,
+            returns,
         }))
     }
 
@@ -211,14 +225,30 @@ impl History {
 
     /// All that counts: an event that meets none of these patterns and not the campaign's leaves no trace.
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        self.conditions.iter().flat_map(|condition| {
+        let conditions = self.conditions.iter().flat_map(|condition| {
             let steps = match &condition.asks {
                 Question::Sequence(steps) => &**steps,
                 _ => &[],
             };
             let steps = steps.iter().map(|step| &step.pattern);
             condition.pattern.iter().chain(steps)
-        })
+        });
+        conditions.chain(self.returns.iter().map(|returns| returns.pattern()))
+    }
+
+    /// How long its matches are held.
+    pub fn hold(&self) -> Option<Span> {
+        self.hold
+    }
+
+    /// What takes its matches back.
+    pub fn returns(&self) -> Option<&Returns> {
+        self.returns.as_deref()
+    }
+
+    /// Whether something may become of its matches after they are made.
+    pub fn keeps_matches(&self) -> bool {
+        self.hold.is_some() || self.returns.is_some()
     }
 
     /// The condition that waits for something not to happen.

@@ -69,10 +69,10 @@ impl LiveRules {
     }
 
     /// Adds a rule, or replaces that of the same campaign. A rule whose campaign is not active only takes the
-    /// place of the one before.
+    /// place of the one before, unless its matches may still be taken back.
     pub fn put(&mut self, rule: Arc<Rule>) {
         self.remove(rule.id());
-        if rule.status() == Status::Active {
+        if rule.status() == Status::Active || rule.takes_back() {
             self.fresh.insert(rule.id().clone(), rule);
             self.fresh_index = None;
         }

@@ -189,6 +189,12 @@ impl Worth {
         }
     }
 
+    /// Whether the reward has an amount.
+    pub(crate) fn has_amount(&self) -> bool {
+        let mut parts = self.parts().iter();
+        self.constant_amount().is_some() || parts.any(|part| &*part.field == AMOUNT)
+    }
+
     /// Whether the event has this reward.
     pub(crate) fn is_defined(&self, event: Node<'_>) -> bool {
         self.parts().iter().all(|part| part.amount(event).is_ok())

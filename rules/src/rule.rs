@@ -145,6 +145,18 @@ impl Rule {
         self.history.as_deref()
     }
 
+    /// Whether matches that it has made may be taken back, also when nothing wins it any more: it is in force for that.
+    pub fn takes_back(&self) -> bool {
+        let returns = self.history().and_then(History::returns);
+        returns.is_some() && self.status != Status::Draft
+    }
+
+    /// Whether the event may win it: it is live at the time of the event, and not only there to take matches back.
+    pub fn is_live_for(&self, event: &Event<'_>) -> bool {
+        !matches!(self.status, Status::Paused | Status::Archived)
+            && self.schedule().contains(event.occurred_at)
+    }
+
     /// Whether the event matters: it meets the pattern, or that of something that is counted.
     pub fn concerns(&self, event: &Event<'_>) -> bool {
         self.interest().matches(event.root)
@@ -175,6 +187,11 @@ impl Rule {
     /// The amount of the reward of every match; none if the event is asked for it, or there is none.
     pub fn constant_amount(&self) -> Option<Amount> {
         self.worth.constant_amount()
+    }
+
+    /// Whether its matches have an amount.
+    pub fn has_amount(&self) -> bool {
+        self.worth.has_amount()
     }
 
     /// The reward as every match carries it; none if it has expressions over the event.

@@ -1,17 +1,18 @@
-//! Rule sets: all active campaigns of a moment, compiled and immutable.
+//! Rule sets: all active campaigns of a moment, compiled and immutable, and those whose matches may still be taken back.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use schemas::paths::Paths;
-use schemas::{CampaignId, Document, Event};
+use schemas::{CampaignId, Document, Event, Status};
 
 use crate::index::{Facts, Index, Work};
 use crate::live::{LiveRules, place};
 use crate::rule::Rule;
 
-/// The active campaigns of a moment.
+/// The active campaigns of a moment, and those that are not active any more but take back what was won (`reverse_on`): these
+/// are concerned by events, at whatever time they were done, and win nothing ([`Rule::is_live_for`]).
 ///
 /// Never changes after it is built: it is shared as `Arc` and replaced as a whole. Any number of
 /// threads may read it at once; readers never lock or wait, and allocate only while the buffers of their thread
@@ -94,7 +95,7 @@ impl RuleSet {
         }
     }
 
-    /// The active campaigns, in ascending order of campaign id.
+    /// The campaigns in force, in ascending order of campaign id.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
         let mut rules: Vec<_> = self.levels.iter().flat_map(Level::rules).collect();
         rules.sort_by_key(|rule| id(rule));
@@ -106,17 +107,19 @@ impl RuleSet {
         let mut levels = self.levels.iter();
         levels.find_map(|level| {
             let place = place(&level.index, id)?;
-            (!level.gone.contains(place)).then(|| &*level.index.rules()[place as usize])
+            let rule = &*level.index.rules()[place as usize];
+            let is_active = rule.status() == Status::Active;
+            (is_active && !level.gone.contains(place)).then_some(rule)
         })
     }
 
-    /// Whether an active campaign asks for more than the event at hand.
+    /// Whether a campaign asks for more than the event at hand, or something may become of its matches.
     pub fn has_history(&self) -> bool {
         let mut rules = self.levels.iter().flat_map(Level::rules);
         rules.any(|rule| rule.history().is_some())
     }
 
-    /// How many active campaigns there are.
+    /// How many campaigns are in force.
     pub fn len(&self) -> usize {
         self.levels.iter().map(Level::len).sum()
     }
@@ -126,7 +129,7 @@ impl RuleSet {
         self.levels.len()
     }
 
-    /// Whether there is no active campaign.
+    /// Whether no campaign is in force.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -270,6 +273,27 @@ mod tests {
             ["active"]
         );
         assert!(RuleSet::build([]).is_empty());
+    }
+
+    #[test]
+    fn a_campaign_that_takes_back_is_concerned_also_when_nothing_wins_it_any_more() {
+        let fields = |status: &str| {
+            json!({
+                "status": status, "schedule": {"end": "2026-11-01T00:00:00Z"},
+                "reverse_on": {"event_type": ["refund"], "same": "payload.amount"},
+            })
+        };
+        let statuses = ["draft", "active", "paused", "archived"];
+        let set = RuleSet::build(statuses.map(|status| rule(status, &fields(status))));
+        let at = "2026-11-24T00:00:00Z";
+        assert_eq!(
+            winners(&set, "refund", at),
+            ["active", "archived", "paused"]
+        );
+        assert!(winners(&set, "visit", at).is_empty());
+        let id = |text: &str| CampaignId::new(text).unwrap();
+        assert!(set.rule(&id("active")).is_some());
+        assert!(set.rule(&id("paused")).is_none());
     }
 
     #[test]

@@ -141,6 +141,8 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_DECIMALS as usize,
             schemas::across::MAX_CONDITIONS,
             schemas::across::MAX_REMEMBERED,
+            schemas::reverse_on::MAX_OPEN_BYTES,
+            schemas::reverse_on::MAX_EARLY,
         ]
     );
 }

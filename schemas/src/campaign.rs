@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
-use crate::{CampaignId, GroupName, Priority, RewardAmount, Schedule, Stacking, When};
+use crate::{
+    CampaignId, GroupName, Priority, ReverseOn, RewardAmount, Schedule, Span, Stacking, When,
+};
 
 /// A campaign as it stands in the compacted topic.
 ///
@@ -48,6 +50,12 @@ pub struct Campaign {
     /// How many campaigns of a group win together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stacking: Option<Stacking>,
+    /// How long a match is pending before it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
+    /// What takes its rewards back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse_on: Option<ReverseOn>,
     /// What becomes of what was counted when the campaign changes.
     #[serde(default, skip_serializing_if = "OnChange::is_keep")]
     pub on_change: OnChange,
@@ -165,6 +173,14 @@ pub enum CampaignError {
         "{0} is about campaigns that one event wins together, and this one waits with absent until others are decided; remove one of them"
     )]
     WaitsAlone(&'static str),
+    /// A match that has no event any more when it is made.
+    #[error(
+        "reverse_on takes back what an event won, and this campaign is won with absent, when nothing happens; remove one of them"
+    )]
+    ReturnsOfNothing,
+    /// Budgets are decided elsewhere.
+    #[error("{0} does not go together with limits.total in this release; remove one of them")]
+    BudgetBeside(&'static str),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -174,7 +190,7 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 4] = ["audience", "hold", "holdout", "reverse_on"];
+const UNSUPPORTED: [&str; 2] = ["audience", "holdout"];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -224,8 +240,27 @@ impl Campaign {
             return Err(CampaignError::Absents);
         }
         self.check_groups()?;
+        self.check_returns()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
+        }
+        Ok(())
+    }
+
+    fn check_returns(&self) -> Result<(), CampaignError> {
+        let hold = self.hold.map(|_| "hold");
+        let reverse_on = self.reverse_on.as_ref().map(|_| "reverse_on");
+        let Some(field) = hold.or(reverse_on) else {
+            return Ok(());
+        };
+        // By its name in the document: what else a limit may be is not for here.
+        let limits = serde_json::to_value(&self.limits).unwrap_or_default();
+        if limits.get("total").is_some() {
+            return Err(CampaignError::BudgetBeside(field));
+        }
+        let mut asked = self.across.iter().map(|it| &it.asks);
+        if reverse_on.is_some() && asked.any(|asks| *asks == crate::across::Asks::Absent) {
+            return Err(CampaignError::ReturnsOfNothing);
         }
         Ok(())
     }
@@ -329,9 +364,15 @@ mod tests {
                 "unknown variant `live`, expected one of `draft`, `active`",
             ),
             (
-                "hold",
-                json!("14d"),
-                "hold is not supported by this release",
+                "holdout",
+                json!("10%"),
+                "holdout is not supported by this release",
+            ),
+            ("hold", json!("soon"), "no span of time"),
+            (
+                "reverse_on",
+                json!({"same": "payload.order_id"}),
+                "by event_type",
             ),
             (
                 "schedule",

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod names;
 
 pub mod amount;
+pub mod currency;
 pub mod document;
 pub mod hash;
 pub mod number;
@@ -36,6 +37,7 @@ pub mod control;
 pub mod dead_letter;
 pub mod event;
 pub mod match_document;
+pub mod reverse_on;
 pub mod stacking;
 
 pub mod avro;
@@ -51,9 +53,10 @@ pub use document::{Document, DocumentError, Limits, Node, Value};
 pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
 pub use ids::{CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
-pub use match_document::{Match, Source};
+pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};
+pub use reverse_on::ReverseOn;
 pub use reward_amount::RewardAmount;
 pub use schedule::Schedule;
 pub use span::{Span, SpanError};

@@ -61,10 +61,17 @@ struct Wanted {
 }
 
 impl Matches {
-    /// Keeps a match.
+    /// Keeps a match, or what became of one that is kept.
     pub fn insert(&self, won: Match<'static>) {
         let mut kept = self.lock();
         let id = won.match_id.clone().into_owned();
+        if !won.is_first() {
+            // What became of it; of one that is forgotten nothing is shown.
+            if let Some(there) = kept.by_id.get_mut(&id) {
+                *there = won;
+            }
+            return;
+        }
         if kept.by_id.insert(id.clone(), won).is_some() {
             kept.repeated += 1;
             return;

@@ -165,6 +165,16 @@ fn show_matches(
 }
 
 fn print(won: &Match<'_>) -> io::Result<()> {
+    if !won.is_first() {
+        return writeln!(
+            io::stdout(),
+            "{}  {:<15} {:<13} {}",
+            won.status.as_str(),
+            won.campaign_id,
+            won.customer_id,
+            won.event_id,
+        );
+    }
     let after = won.matched_at.duration_since(won.occurred_at);
     writeln!(
         io::stdout(),

@@ -6,13 +6,14 @@ use std::fmt;
 use jiff::Timestamp;
 use rules::history::{Allowance, Condition, Question, Stretch};
 use rules::{History, Rule};
-use schemas::Status;
 use schemas::across::Aggregate;
+use schemas::{Amount, MatchStatus, Status};
 use serde::Serialize;
 
 use crate::customer::{Customer, Kept, Retention, Waiting};
 use crate::decide::{distinct, events_of, moment, taken_together};
 use crate::memory::{Memory, Remembered, Sum};
+use crate::open::{EarlyReturn, OpenMatch};
 use crate::trial;
 
 /// All that is remembered of a customer.
@@ -22,6 +23,9 @@ pub struct Account {
     pub seen: Seen,
     /// What campaigns hold, in the order of their ids.
     pub campaigns: Vec<CampaignAccount>,
+    /// Returns that wait for what they take back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<String>,
     /// What is left of campaigns that are no longer there, or counted something else before they were changed.
     pub left: Vec<String>,
 }
@@ -52,6 +56,29 @@ pub struct CampaignAccount {
     pub holds: Vec<Holding>,
     /// Events that win if nothing comes between.
     pub waits: Vec<Wait>,
+    /// Matches that are held, or may be taken back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<Open>,
+}
+
+/// A match that is held, or may be taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Open {
+    /// The event that won.
+    pub event_id: String,
+    /// When it was done.
+    pub occurred_at: Timestamp,
+    /// What became of it so far.
+    pub status: MatchStatus,
+    /// When it is confirmed, if it is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_at: Option<Timestamp>,
+    /// How much of its reward is left; none if the reward has no amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<Amount>,
+    /// The last time of a return that can take it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// What a condition or limit counts.
@@ -97,14 +124,22 @@ impl Account {
             };
             known.extend(history.identities());
             let mut identities = history.identities();
-            if !identities.any(|identity| is_held(customer, identity)) {
+            let mut open = customer.open().iter();
+            let is_open = open.any(|won| *won.campaign_id == *rule.id().as_str());
+            if !is_open && !identities.any(|identity| is_held(customer, identity)) {
                 continue;
             }
             let account = of_campaign(customer, rule, history, now);
-            if !account.holds.is_empty() || !account.waits.is_empty() {
+            let is_there =
+                !account.holds.is_empty() || !account.waits.is_empty() || !account.open.is_empty();
+            if is_there {
                 campaigns.insert(account.campaign_id.clone(), account);
             }
         }
+        let is_told = |won: &&OpenMatch| campaigns.contains_key(&*won.campaign_id);
+        let open = customer.open().iter().filter(|won| !is_told(won));
+        let open = open.map(|won| format!("{}: {}", won.campaign_id, open_match(won)));
+        let open: Vec<String> = open.collect();
         let memories = customer.memories();
         let memories = memories.filter(|(identity, _)| !known.contains(identity));
         let memories = memories.map(|(_, kept)| left(kept));
@@ -124,13 +159,17 @@ impl Account {
                 last: at(customer.seen.last()),
             },
             campaigns: campaigns.into_values().collect(),
-            left: memories.chain(waiting).collect(),
+            returns: customer.early().iter().map(early_return).collect(),
+            left: memories.chain(waiting).chain(open).collect(),
         }
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.seen.events == 0 && self.campaigns.is_empty() && self.left.is_empty()
+        self.seen.events == 0
+            && self.campaigns.is_empty()
+            && self.returns.is_empty()
+            && self.left.is_empty()
     }
 }
 
@@ -169,12 +208,69 @@ fn of_campaign(customer: &Customer, rule: &Rule, history: &History, now: i64) ->
         let asks = history.absent().map(Condition::identity);
         asks == Some(it.condition)
     });
+    let open = customer.open().iter();
+    let open = open.filter(|won| *won.campaign_id == *campaign.id.as_str());
     CampaignAccount {
         campaign_id: campaign.id.to_string(),
         version: campaign.version,
         status: campaign.status,
         holds: conditions.chain(limits).collect(),
         waits: waits.map(wait).collect(),
+        open: open.map(open_match).collect(),
+    }
+}
+
+fn open_match(won: &OpenMatch) -> Open {
+    Open {
+        event_id: won.event_id.to_string(),
+        occurred_at: won.occurred_at,
+        status: match () {
+            () if won.is_reversed => MatchStatus::Reversed,
+            () if won.is_pending() => MatchStatus::Pending,
+            () if won.confirmed_at.is_some() => MatchStatus::Confirmed,
+            () => MatchStatus::Granted,
+        },
+        confirm_at: won.due().map(moment),
+        left: (won.amount).and_then(|amount| Amount::nearest(amount - won.reversed).ok()),
+        until: won.until().filter(|_| !won.is_reversed).map(moment),
+    }
+}
+
+/// A return that waits for what it takes back.
+fn early_return(early: &EarlyReturn) -> String {
+    let EarlyReturn {
+        event_id,
+        event_type,
+        occurred_at,
+        ..
+    } = early;
+    let until = moment(early.until());
+    format!("{event_type} {event_id} of {occurred_at}, until {until}")
+}
+
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            event_id,
+            occurred_at,
+            status,
+            ..
+        } = self;
+        write!(
+            f,
+            "match of {event_id} of {occurred_at} is {}",
+            status.as_str()
+        )?;
+        if let Some(confirm_at) = self.confirm_at {
+            write!(f, ", confirmed at {confirm_at}")?;
+        }
+        if let Some(left) = self.left {
+            write!(f, ", {left} of it are left")?;
+        }
+        if let Some(until) = self.until {
+            write!(f, ", can be taken back until {until}")?;
+        }
+        Ok(())
     }
 }
 
@@ -366,6 +462,15 @@ impl fmt::Display for Account {
                     "\n  {event_type} {event_id} of {occurred_at} wins at {due}, if nothing comes between"
                 )?;
             }
+            for open in &campaign.open {
+                write!(f, "\n  {open}")?;
+            }
+        }
+        if !self.returns.is_empty() {
+            f.write_str("\nreturns that wait for what they take back")?;
+        }
+        for early in &self.returns {
+            write!(f, "\n  {early}")?;
         }
         if !self.left.is_empty() {
             f.write_str("\nof a campaign that is no longer there, or was changed")?;

@@ -7,7 +7,12 @@
 //! seen     count, then for each: time, hash
 //! memories count, then for each: identity, touched, retention, kind, content
 //! waiting  count, then for each: due, condition, event, …
+//! open     count, then for each: campaign, event, reward, …          (from version 2 on)
+//! early    count, then for each: what it asks for, event, …           (from version 2 on)
 //! ```
+//!
+//! A customer who has nothing that is new in a version is written in the one before, so that whoever uses none of it can
+//! go back to the release before.
 //!
 //! Numbers are base-128 varints as in Avro and Protocol Buffers, signed ones zigzag; times in a list are the differences to
 //! the one before. A reader refuses a version that it does not know, and takes every version before its own.
@@ -17,10 +22,14 @@ use rust_decimal::Decimal;
 
 use crate::customer::{Customer, Kept, NEVER, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
+use crate::open::{EarlyReturn, OpenMatch, Returnable};
 use crate::partition::Progress;
 
-/// The version that is written.
-const VERSION: u8 = 1;
+/// The newest version.
+const VERSION: u8 = 2;
+
+/// The version without matches that are not final, and of the progress of a partition.
+const FIRST: u8 = 1;
 
 /// Why bytes are no state of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +65,8 @@ const HASH: u8 = 2;
 /// Writes a customer's state.
 pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     let mut out = Writer(out);
-    out.0.push(VERSION);
+    let version = if customer.is_final() { FIRST } else { VERSION };
+    out.0.push(version);
     out.signed(customer.stale_at());
     out.signed(customer.due());
     out.count(customer.seen.len());
@@ -92,6 +102,17 @@ pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
         out.text(&waiting.reward);
         out.decimal(waiting.amount);
     }
+    if version == FIRST {
+        return;
+    }
+    out.count(customer.open.len());
+    for won in &customer.open {
+        out.open(won);
+    }
+    out.count(customer.early.len());
+    for early in &customer.early {
+        out.early(early);
+    }
 }
 
 /// Reads a customer's state.
@@ -124,7 +145,7 @@ pub(crate) fn due(bytes: &[u8]) -> Result<Option<i64>, StateError> {
 /// Writes how far a partition was read.
 pub(crate) fn write_progress(progress: Progress, out: &mut Vec<u8>) {
     let mut out = Writer(out);
-    out.0.push(VERSION);
+    out.0.push(FIRST);
     out.signed(progress.clock);
     out.signed(progress.offset);
     if let Some(lineage) = progress.lineage {
@@ -168,6 +189,64 @@ impl Writer<'_> {
     fn text(&mut self, text: &str) {
         self.count(text.len());
         self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn moment(&mut self, moment: Timestamp) {
+        self.signed(moment.as_second());
+        self.signed(moment.subsec_nanosecond().into());
+    }
+
+    /// Whether it is there, and what it is.
+    fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.0.push(value.is_some().into());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn open(&mut self, won: &OpenMatch) {
+        self.text(&won.campaign_id);
+        self.unsigned(won.campaign_version);
+        self.signed(won.campaigns_offset);
+        self.text(&won.event_id);
+        self.text(&won.event_type);
+        self.moment(won.occurred_at);
+        self.signed(won.offset);
+        self.signed(won.matched_at);
+        self.text(&won.reward);
+        self.optional(won.amount, Self::decimal);
+        self.optional(won.confirm_at, Self::signed);
+        self.optional(won.confirmed_at, Self::signed);
+        self.optional(won.returns.as_ref(), |out, returns| {
+            out.fixed(returns.identity);
+            out.fixed(returns.tie);
+            out.signed(returns.within);
+            out.decimal(returns.original);
+            out.decimal(returns.returned);
+            out.unsigned(returns.decimals.into());
+            out.count(returns.counted.len());
+            for (identity, key) in &returns.counted {
+                out.fixed(*identity);
+                out.signed(*key);
+            }
+        });
+        self.decimal(won.reversed);
+        self.0.push(won.is_reversed.into());
+    }
+
+    fn early(&mut self, early: &EarlyReturn) {
+        self.fixed(early.identity);
+        self.fixed(early.tie);
+        self.signed(early.within);
+        self.text(&early.event_id);
+        self.text(&early.event_type);
+        self.moment(early.occurred_at);
+        self.signed(early.offset);
+        let part = match early.taken {
+            rules::history::Taken::Whole => None,
+            rules::history::Taken::Part(part) => Some(part),
+        };
+        self.optional(part, Self::decimal);
     }
 
     /// The scale, then the digits as a number with a sign.
@@ -241,11 +320,15 @@ enum Stop {
 }
 
 impl Input<'_> {
-    fn header(&mut self) -> Result<(i64, i64), Stop> {
-        let version = self.byte()?;
-        if version != VERSION {
-            return Err(Stop::Version(version));
+    fn version(&mut self) -> Result<u8, Stop> {
+        match self.byte()? {
+            version @ FIRST..=VERSION => Ok(version),
+            version => Err(Stop::Version(version)),
         }
+    }
+
+    fn header(&mut self) -> Result<(i64, i64), Stop> {
+        self.version()?;
         Ok((self.signed()?, self.signed()?))
     }
 
@@ -264,7 +347,8 @@ impl Input<'_> {
     }
 
     fn customer(&mut self) -> Result<Customer, Stop> {
-        self.header()?;
+        let version = self.version()?;
+        let (_stale_at, _due) = (self.signed()?, self.signed()?);
         let mut customer = Customer::default();
         let mut before = 0_i64;
         for _ in 0..self.count()? {
@@ -292,9 +376,7 @@ impl Input<'_> {
         for _ in 0..self.count()? {
             let due = self.signed()?;
             let condition = self.fixed()?;
-            let (second, nanosecond) = (self.signed()?, self.signed()?);
-            let nanosecond = i32::try_from(nanosecond).map_err(|_| Stop::Broken)?;
-            let occurred_at = Timestamp::new(second, nanosecond).map_err(|_| Stop::Broken)?;
+            let occurred_at = self.moment()?;
             let offset = self.signed()?;
             let waiting = Waiting {
                 due,
@@ -309,7 +391,92 @@ impl Input<'_> {
             };
             customer.waiting.push(waiting);
         }
+        if version == FIRST {
+            return Ok(customer);
+        }
+        for _ in 0..self.count()? {
+            customer.open.push(self.open()?);
+        }
+        for _ in 0..self.count()? {
+            customer.early.push(self.early()?);
+        }
         Ok(customer)
+    }
+
+    fn open(&mut self) -> Result<OpenMatch, Stop> {
+        Ok(OpenMatch {
+            campaign_id: self.text()?,
+            campaign_version: self.unsigned()?,
+            campaigns_offset: self.signed()?,
+            event_id: self.text()?,
+            event_type: self.text()?,
+            occurred_at: self.moment()?,
+            offset: self.signed()?,
+            matched_at: self.signed()?,
+            reward: self.text()?,
+            amount: self.optional(Self::decimal)?,
+            confirm_at: self.optional(Self::signed)?,
+            confirmed_at: self.optional(Self::signed)?,
+            returns: self.optional(Self::returnable)?,
+            reversed: self.decimal()?,
+            is_reversed: self.truth()?,
+        })
+    }
+
+    fn returnable(&mut self) -> Result<Returnable, Stop> {
+        let (identity, tie) = (self.fixed()?, self.fixed()?);
+        let within = self.signed()?;
+        let (original, returned) = (self.decimal()?, self.decimal()?);
+        let decimals = u32::try_from(self.unsigned()?).map_err(|_| Stop::Broken)?;
+        let mut counted = Vec::new();
+        for _ in 0..self.count()? {
+            counted.push((self.fixed()?, self.signed()?));
+        }
+        Ok(Returnable {
+            identity,
+            tie,
+            within,
+            original,
+            returned,
+            decimals,
+            counted,
+        })
+    }
+
+    fn early(&mut self) -> Result<EarlyReturn, Stop> {
+        Ok(EarlyReturn {
+            identity: self.fixed()?,
+            tie: self.fixed()?,
+            within: self.signed()?,
+            event_id: self.text()?,
+            event_type: self.text()?,
+            occurred_at: self.moment()?,
+            offset: self.signed()?,
+            taken: self
+                .optional(Self::decimal)?
+                .map_or(rules::history::Taken::Whole, rules::history::Taken::Part),
+        })
+    }
+
+    fn moment(&mut self) -> Result<Timestamp, Stop> {
+        let (second, nanosecond) = (self.signed()?, self.signed()?);
+        let nanosecond = i32::try_from(nanosecond).map_err(|_| Stop::Broken)?;
+        Timestamp::new(second, nanosecond).map_err(|_| Stop::Broken)
+    }
+
+    fn truth(&mut self) -> Result<bool, Stop> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Stop::Broken),
+        }
+    }
+
+    fn optional<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        self.truth()?.then(|| read(self)).transpose()
     }
 
     fn byte(&mut self) -> Result<u8, Stop> {
@@ -408,5 +575,107 @@ impl Input<'_> {
             min: self.decimal()?,
             max: self.decimal()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::history::Taken as Returned;
+
+    use super::*;
+
+    /// A customer as the first release wrote it: one event seen, a sum over all time, and an event that waits.
+    const FIRST_RELEASE: &[u8] = &[
+        1, 10, 200, 1, // version, stale, due
+        1, 10, 7, 0, 0, 0, 0, 0, 0, 0, // seen
+        1, 9, 0, 0, 0, 0, 0, 0, 0, 10, 2, 0, 2, 1, 10, 1, 50, 1, 50, 1, 50, // memories
+        1, 200, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 3, b't', b'e', b'n', 1, b'e', 1, b't', 0, 0, 0,
+    ];
+
+    fn open() -> OpenMatch {
+        OpenMatch {
+            campaign_id: "ten".into(),
+            campaign_version: 3,
+            campaigns_offset: -1,
+            event_id: "e".into(),
+            event_type: "t".into(),
+            occurred_at: Timestamp::new(1, 5).unwrap(),
+            offset: 7,
+            matched_at: 1_001,
+            reward: "{}".into(),
+            amount: Some(Decimal::new(1000, 2)),
+            confirm_at: Some(2_000),
+            confirmed_at: None,
+            returns: Some(Returnable {
+                identity: 1,
+                tie: 2,
+                within: 3,
+                original: Decimal::from(75),
+                returned: Decimal::from(25),
+                decimals: 2,
+                counted: vec![(4, 5), (6, -7)],
+            }),
+            reversed: Decimal::new(333, 2),
+            is_reversed: false,
+        }
+    }
+
+    #[test]
+    fn what_the_first_release_wrote_is_read_and_written_as_it_was() {
+        let customer = read(FIRST_RELEASE).unwrap();
+        assert_eq!(customer.seen, [Seen { at: 5, hash: 7 }]);
+        let sum = Sum {
+            count: 1,
+            last: 5,
+            sum: Decimal::new(25, 1),
+            min: Decimal::new(25, 1),
+            max: Decimal::new(25, 1),
+        };
+        assert_eq!(customer.memory(9), Some(&Memory::Total(sum)));
+        assert_eq!(customer.waiting()[0].campaign_id, "ten".into());
+        assert!(customer.is_final());
+        let mut written = Vec::new();
+        write(&customer, &mut written);
+        assert_eq!(written, FIRST_RELEASE);
+    }
+
+    #[test]
+    fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
+        let mut customer = read(FIRST_RELEASE).unwrap();
+        customer.open = vec![
+            open(),
+            OpenMatch {
+                amount: None,
+                confirm_at: None,
+                returns: None,
+                is_reversed: true,
+                ..open()
+            },
+        ];
+        for taken in [Returned::Whole, Returned::Part(Decimal::new(5, 1))] {
+            customer.early.push(EarlyReturn {
+                identity: 1,
+                tie: 2,
+                within: 3,
+                event_id: "r".into(),
+                event_type: "refund".into(),
+                occurred_at: Timestamp::new(-1, -5).unwrap(),
+                offset: 8,
+                taken,
+            });
+        }
+        let mut written = Vec::new();
+        write(&customer, &mut written);
+        assert_eq!(written[0], 2);
+        assert_eq!(read(&written).unwrap(), customer);
+        assert_eq!(due(&written), Ok(Some(100)));
+        for end in 0..written.len() {
+            assert!(matches!(
+                read(&written[..end]),
+                Err(StateError::Broken { .. })
+            ));
+        }
+        written[0] = 3;
+        assert_eq!(read(&written), Err(StateError::Version(3)));
     }
 }

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::codec::{self, StateError};
 use crate::memory::{self, Memory};
+use crate::open::{EarlyReturn, OpenMatch};
 
 /// The state of a customer: events seen, counts kept, and what is waited for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Customer {
     pub(crate) memories: Vec<(u64, Kept)>,
     /// What is waited for.
     pub(crate) waiting: Vec<Waiting>,
+    /// Matches that are not final, in the order in which they were made.
+    pub(crate) open: Vec<OpenMatch>,
+    /// Returns that have not found what they take back, in the order in which they came.
+    pub(crate) early: Vec<EarlyReturn>,
 }
 
 /// An event that was seen.
@@ -88,7 +93,10 @@ impl Customer {
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.seen.is_empty() && self.memories.is_empty() && self.waiting.is_empty()
+        self.seen.is_empty()
+            && self.memories.is_empty()
+            && self.waiting.is_empty()
+            && self.is_final()
     }
 
     /// How many events are remembered as seen.
@@ -112,6 +120,27 @@ impl Customer {
     /// What is waited for.
     pub fn waiting(&self) -> &[Waiting] {
         &self.waiting
+    }
+
+    /// Whether nothing may become of the matches that were made.
+    pub(crate) fn is_final(&self) -> bool {
+        self.open.is_empty() && self.early.is_empty()
+    }
+
+    /// Matches of which something may still become, in the order in which they were made.
+    pub fn open(&self) -> &[OpenMatch] {
+        &self.open
+    }
+
+    /// Returns that have not found what they take back.
+    pub fn early(&self) -> &[EarlyReturn] {
+        &self.early
+    }
+
+    /// The memory of that identity, if there is one, to be changed.
+    pub(crate) fn memory_of(&mut self, identity: u64) -> Option<&mut Memory> {
+        let place = self.memories.binary_search_by_key(&identity, |(it, _)| *it);
+        Some(&mut self.memories[place.ok()?].1.memory)
     }
 
     /// The memory of that identity; a new one if there is none of that form.
@@ -155,7 +184,8 @@ impl Customer {
     /// When the first of what is waited for is due.
     pub(crate) fn due(&self) -> i64 {
         let dues = self.waiting.iter().map(|waiting| waiting.due);
-        dues.min().unwrap_or(NEVER)
+        let held = self.open.iter().filter_map(OpenMatch::due);
+        dues.chain(held).min().unwrap_or(NEVER)
     }
 
     /// The oldest time of events, after which all that expires has expired.
@@ -169,13 +199,26 @@ impl Customer {
                 Retention::Session(pause) => Some(kept.touched.saturating_add(pause)),
                 Retention::Ever => None,
             });
-        memories.chain(seen).max().unwrap_or(NEVER)
+        let open = self.open.iter().filter(|won| !won.is_pending());
+        let open = open.filter_map(OpenMatch::until);
+        let early = self.early.iter().map(EarlyReturn::until);
+        memories
+            .chain(seen)
+            .chain(open)
+            .chain(early)
+            .max()
+            .unwrap_or(NEVER)
     }
 
     /// Forgets what no event can ask for that is not older than `oldest`.
     pub(crate) fn expire(&mut self, oldest: i64) {
         let gone = self.seen.partition_point(|seen| seen.at < oldest);
         self.seen.drain(..gone);
+        (self.open).retain(|won| won.is_pending() || won.until().is_some_and(|it| it >= oldest));
+        self.early.retain(|early| early.until() >= oldest);
+        // After an outage an event is decided long after its time to wait is over, by what was so then.
+        let waiting = self.waiting.iter().map(|waiting| waiting.due);
+        let oldest = waiting.min().map_or(oldest, |due| due.min(oldest));
         self.memories.retain_mut(|(_, kept)| match kept.retention {
             Retention::Ever => true,
             Retention::For(length) => match &mut kept.memory {
@@ -208,9 +251,9 @@ impl Customer {
     }
 
     /// Forgets what is kept for as long as its campaign is there, if that is there no more or over, and no event of late has
-    /// touched it. What still waits for its time may ask for all of it.
+    /// touched it. What still waits for its time may ask for all of it, and what may be taken back gives it back.
     pub(crate) fn forget_unknown(&mut self, oldest: i64, is_known: &dyn Fn(u64, i64) -> bool) {
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() || !self.is_final() {
             return;
         }
         self.memories.retain(|(identity, kept)| {

@@ -11,6 +11,7 @@ use schemas::{Event, GroupName, Value};
 
 use crate::customer::{Customer, Retention, Waiting};
 use crate::memory::{self, Memory, Remembered, Sum, Taken};
+use crate::open::{self, Sequel};
 
 /// What an event is to a campaign that it concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,21 +30,42 @@ pub(crate) fn reward_amount(rule: &Rule, event: &Event<'_>) -> Decimal {
     amount.map_or(Decimal::ZERO, schemas::Amount::decimal)
 }
 
+/// An event that is decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Occasion<'a, 'e> {
+    pub(crate) event: &'a Event<'e>,
+    /// Of its record.
+    pub(crate) offset: i64,
+    /// When it is decided, in milliseconds since 1970.
+    pub(crate) now: i64,
+}
+
 /// Counts the event for the campaigns that it concerns, and leaves in `winners` those that it wins, in the order of their ids.
+/// What becomes of earlier matches, and of those at once, is added to `sequels`.
 /// Returns how many it does not win only because an expression of their reward has no value.
 pub(crate) fn judge(
     winners: &mut Vec<&Rule>,
-    event: &Event<'_>,
-    offset: i64,
+    occasion: Occasion<'_, '_>,
     customer: &mut Customer,
+    sequels: &mut Vec<Sequel>,
 ) -> u64 {
+    // What comes back is free again for what the event may win.
+    for rule in &*winners {
+        let returns = rule.history().and_then(History::returns);
+        if let Some(returns) = returns.filter(|returns| returns.is_met_by(occasion.event)) {
+            open::take_back(returns, &occasion, customer, sequels);
+        }
+    }
     let mut undefined = 0;
     winners.retain(|rule| {
-        let verdict = consider(rule, event, offset, customer);
+        let verdict = consider(rule, occasion.event, occasion.offset, customer);
         undefined += u64::from(verdict == Verdict::UndefinedReward);
         verdict == Verdict::Won
     });
-    grant_all(winners, event, customer);
+    grant_all(winners, occasion.event, customer);
+    for rule in &*winners {
+        open::keep(rule, &occasion, customer, sequels);
+    }
     undefined
 }
 
@@ -54,6 +76,9 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
     let Some(history) = rule.history() else {
         return judge_alone(rule, event);
     };
+    if history.returns().is_some() && !rule.is_live_for(event) {
+        return Verdict::NotWon;
+    }
     let at = event.occurred_at.as_millisecond();
     let is_met = rule.pattern().matches(event.root);
     for condition in history.conditions() {
@@ -178,6 +203,11 @@ fn count(condition: &Condition, event: &Event<'_>, at: i64, is_met: bool, custom
         }
         Question::Sequence(_) => {}
     }
+}
+
+/// Where in the memory of that form of time something of `at` is found, beside its time.
+pub(crate) fn stretch_key(stretch: &Stretch, at: i64) -> i64 {
+    stretch.around(at).map_or(at, |(begin, _)| begin)
 }
 
 /// Adds a value to the memory of that form of time.

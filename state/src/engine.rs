@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::codec::StateError;
 use crate::customer::Waiting;
-use crate::decide::{event_hash, grant, judge, moment};
+use crate::decide::{Occasion, event_hash, grant, judge, moment};
+use crate::open::{self, OpenMatch, Sequel};
 use crate::partition::Partition;
 
 /// Which events are taken, by their times.
@@ -33,8 +34,9 @@ pub struct Arrival {
 /// What became of an event.
 #[derive(Debug)]
 pub enum Decided<'e> {
-    /// It was taken in.
-    New(Event<'e>),
+    /// It was taken in; and when it was decided, in milliseconds since 1970, which is part of a match of which something may
+    /// become. [`Engine::take_sequels`] has what it made of matches before it.
+    New(Event<'e>, i64),
     /// An event of its id was seen within the dedup window: it counts for nothing.
     Duplicate(Event<'e>),
     /// It was no event: this customer is forgotten.
@@ -65,6 +67,24 @@ pub struct DueMatch<'r> {
     pub event: Waiting,
     /// What it wins, as JSON.
     pub reward: Box<RawValue>,
+    /// When it was decided, in milliseconds since 1970.
+    pub matched_at: i64,
+    /// When it is confirmed; none if it is not held.
+    pub confirm_at: Option<i64>,
+}
+
+/// What is due.
+#[derive(Debug)]
+pub enum Due<'r> {
+    /// An event wins whose time to wait is over.
+    Match(DueMatch<'r>),
+    /// A match that was held is confirmed.
+    Sequel {
+        /// Whose it is.
+        customer_id: Box<str>,
+        /// The match.
+        sequel: Sequel,
+    },
 }
 
 /// Decides events. Owned by one worker; its buffers serve one event after another.
@@ -73,6 +93,8 @@ pub struct Engine {
     decider: Decider,
     times: EventTimes,
     undefined_rewards: u64,
+    sequels: Vec<Sequel>,
+    clock: Option<fn() -> i64>,
 }
 
 /// Whether what counts by that identity is part of a campaign that is there, and can still take an event of that time, in
@@ -86,7 +108,22 @@ impl Engine {
             decider: Decider::new(reader, limits),
             times,
             undefined_rewards: 0,
+            sequels: Vec::new(),
+            clock: None,
         }
+    }
+
+    /// The same with a clock, in milliseconds since 1970, that says when matches are decided of which something may become.
+    /// Without one that is when their records were made.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> i64) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// What the last event made of matches before it, and of those that it won, in this order: behind its matches.
+    pub fn take_sequels(&mut self) -> Vec<Sequel> {
+        std::mem::take(&mut self.sequels)
     }
 
     /// How many campaigns were not won, since this was last asked, only because an expression of their reward has no
@@ -120,6 +157,7 @@ impl Engine {
         winners: &mut Vec<&'r Rule>,
     ) -> Result<Decided<'_>, Undecided> {
         winners.clear();
+        self.sequels.clear();
         if arrival.offset <= partition.offset() {
             return Ok(Decided::TakenBefore);
         }
@@ -153,9 +191,11 @@ impl Engine {
             };
             return Err(Undecided::Unread(Unread::Never(reason)));
         }
+        // Of a campaign that nothing wins any more only returns matter.
+        winners.retain(|rule| !rule.takes_back() || matters(rule, &event));
         // What concerns no campaign leaves no trace: there is nothing that could count twice.
         if winners.is_empty() {
-            return Ok(Decided::New(event));
+            return Ok(Decided::New(event, time));
         }
         let customer = partition.touch(event.customer_id)?;
         let hash = event_hash(event.event_id);
@@ -165,8 +205,17 @@ impl Engine {
         }
         customer.expire(oldest);
         customer.see(at, hash);
-        self.undefined_rewards += judge(winners, &event, offset, customer);
-        Ok(Decided::New(event))
+        let clock = self
+            .clock
+            .filter(|_| winners.iter().any(|rule| keeps_matches(rule)));
+        let now = clock.map_or(time, |clock| clock());
+        let occasion = Occasion {
+            event: &event,
+            offset,
+            now,
+        };
+        self.undefined_rewards += judge(winners, occasion, customer, &mut self.sequels);
+        Ok(Decided::New(event, now))
     }
 
     /// Does what a control record asks for: a record of `events` without a value, by the word of its header and its key.
@@ -193,8 +242,8 @@ impl Engine {
         }
     }
 
-    /// Takes out an event whose time to wait is over at `now`, milliseconds since 1970, and says what it wins. Call it until
-    /// there is none.
+    /// Takes out what is due of a customer at `now`, milliseconds since 1970: events whose time to wait is over and what they
+    /// win, and matches that are confirmed. Call it until there is none.
     ///
     /// # Errors
     /// [`StateError`]: what is remembered cannot be read.
@@ -203,8 +252,9 @@ impl Engine {
         now: i64,
         rules: &'r RuleSet,
         partition: &mut Partition,
-    ) -> Result<Vec<DueMatch<'r>>, StateError> {
-        let mut won = Vec::new();
+    ) -> Result<Vec<Due<'r>>, StateError> {
+        let mut won: Vec<Due<'r>> = Vec::new();
+        let mut sequels = Vec::new();
         while won.is_empty() {
             let Some(id) = partition.next_due(now)? else {
                 break;
@@ -216,6 +266,8 @@ impl Engine {
             customer.waiting = waiting;
             let mut due: Vec<Waiting> = due;
             due.sort_by(|a, b| (a.due, &a.event_id).cmp(&(b.due, &b.event_id)));
+            let decided_at = self.clock.map_or(now, |clock| clock());
+            open::confirm(now, decided_at, customer, &mut sequels);
             for event in due {
                 let Some(rule) = waited_for(rules, &event) else {
                     continue;
@@ -226,14 +278,24 @@ impl Engine {
                 };
                 let history = rule.history();
                 if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
-                    won.push(DueMatch {
+                    let due = DueMatch {
                         rule,
                         customer_id: id.clone(),
+                        confirm_at: open::confirm_at(rule, event.due),
                         event,
                         reward,
-                    });
+                        matched_at: decided_at,
+                    };
+                    if due.confirm_at.is_some() {
+                        open::add(held(&due, amount), decided_at, customer, &mut sequels);
+                    }
+                    won.push(Due::Match(due));
                 }
             }
+            won.extend(sequels.drain(..).map(|sequel| Due::Sequel {
+                customer_id: id.clone(),
+                sequel,
+            }));
         }
         Ok(won)
     }
@@ -251,6 +313,38 @@ impl Engine {
         let window = self.times.dedup_window.as_millis();
         let oldest = partition.clock().saturating_sub(window);
         partition.sweep(customers, oldest, is_known)
+    }
+}
+
+/// Whether an event matters to a campaign whose matches may be taken back: it may win, or is a return.
+fn matters(rule: &Rule, event: &Event<'_>) -> bool {
+    let returns = rule.history().and_then(rules::History::returns);
+    rule.is_live_for(event) || returns.is_some_and(|returns| returns.is_met_by(event))
+}
+
+fn keeps_matches(rule: &Rule) -> bool {
+    rule.history().is_some_and(rules::History::keeps_matches)
+}
+
+/// The match of an event that has waited, as it is held.
+pub(crate) fn held(due: &DueMatch<'_>, amount: Decimal) -> OpenMatch {
+    let DueMatch { rule, event, .. } = due;
+    OpenMatch {
+        campaign_id: rule.id().as_str().into(),
+        campaign_version: rule.version(),
+        campaigns_offset: rule.offset(),
+        event_id: event.event_id.clone(),
+        event_type: event.event_type.clone(),
+        occurred_at: event.occurred_at,
+        offset: event.offset,
+        matched_at: due.matched_at,
+        reward: due.reward.get().into(),
+        amount: rule.has_amount().then_some(amount),
+        confirm_at: due.confirm_at,
+        confirmed_at: None,
+        returns: None,
+        reversed: Decimal::ZERO,
+        is_reversed: false,
     }
 }
 

@@ -9,12 +9,14 @@
 
 mod codec;
 mod decide;
+mod proportion;
 
 pub mod account;
 pub mod base;
 pub mod customer;
 pub mod engine;
 pub mod memory;
+pub mod open;
 pub mod partition;
 pub mod trial;
 
@@ -23,6 +25,7 @@ pub use base::Base;
 pub use codec::StateError;
 pub use customer::Customer;
 pub use decide::{Verdict, event_hash, judge_alone};
-pub use engine::{Arrival, Decided, DueMatch, Engine, EventTimes, Undecided};
+pub use engine::{Arrival, Decided, Due, DueMatch, Engine, EventTimes, Undecided};
+pub use open::{OpenMatch, Sequel, Told, confirm_at};
 pub use partition::{Change, Partition, Written, due_of, is_progress, lineage_of};
 pub use trial::{Over, Trial};

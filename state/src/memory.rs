@@ -119,6 +119,45 @@ pub(crate) fn add(stretches: &mut Vec<(i64, Sum)>, begin: i64, at: i64, value: D
     stretches[place].1.add(at, value);
 }
 
+/// Gives back what a match has used of a limit: of the match of that time, which counts `before`, only `left` counts any
+/// more, or nothing of it. What is forgotten already stays so. A stretch is found by when it begins.
+pub(crate) fn give_back(
+    memory: &mut Memory,
+    (at, begin): (i64, i64),
+    before: Decimal,
+    left: Option<Decimal>,
+) {
+    let shrink = |sum: &mut Sum| {
+        let gone = before - left.unwrap_or_default();
+        sum.sum = sum.sum.saturating_sub(gone);
+        sum.count = sum.count.saturating_sub(left.is_none().into());
+    };
+    match memory {
+        Memory::Events(events) => {
+            let is_it = |event: &Remembered| event.at == at && event.taken.number() == before;
+            let Some(place) = events.iter().position(is_it) else {
+                return;
+            };
+            match left {
+                Some(left) => events[place].taken = Taken::Number(left),
+                None => {
+                    events.remove(place);
+                }
+            }
+        }
+        Memory::Stretches(stretches) => {
+            let place = stretches.binary_search_by_key(&begin, |(begin, _)| *begin);
+            if let Ok(place) = place {
+                shrink(&mut stretches[place].1);
+                if stretches[place].1.count == 0 {
+                    stretches.remove(place);
+                }
+            }
+        }
+        Memory::Total(sum) => shrink(sum),
+    }
+}
+
 /// Forgets events that are not later than `until`.
 pub(crate) fn forget(events: &mut Vec<Remembered>, until: i64) {
     let gone = events.partition_point(|it| it.at <= until);

@@ -14,9 +14,11 @@ use serde_json::value::RawValue;
 
 use crate::customer::{Customer, NEVER, Waiting};
 use crate::decide::{
-    distinct, event_hash, grant, holds, judge, leaves_room, moment, reward_amount, taken_together,
+    Occasion, distinct, event_hash, grant, holds, judge, leaves_room, moment, reward_amount,
+    taken_together,
 };
-use crate::engine::reward_of;
+use crate::engine::{DueMatch, held, reward_of};
+use crate::open::{self, Sequel};
 
 /// A campaign, and the customers that the events so far have made.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Trial<'r> {
     /// When the first of what is waited for is due, or earlier.
     first_due: i64,
     over: Vec<Over>,
+    sequels: Vec<Sequel>,
 }
 
 /// An event whose time to wait is over, and nothing came between.
@@ -63,6 +66,7 @@ impl<'r> Trial<'r> {
             now: i64::MIN,
             first_due: NEVER,
             over: Vec::new(),
+            sequels: Vec::new(),
         }
     }
 
@@ -74,12 +78,17 @@ impl<'r> Trial<'r> {
     /// Lets time pass without an event, until then.
     pub fn pass(&mut self, until: i64) {
         self.now = self.now.max(until);
-        if until < self.first_due {
-            return;
+        // What wins now may be held for a time that is over, too.
+        while self.first_due <= until {
+            self.pass_once(until);
         }
+    }
+
+    fn pass_once(&mut self, until: i64) {
         let mut due = Vec::new();
         self.first_due = NEVER;
         for (id, customer) in &mut self.customers {
+            open::confirm(until, until, customer, &mut self.sequels);
             let (over, waiting) = std::mem::take(&mut customer.waiting)
                 .into_iter()
                 .partition(|it: &Waiting| it.due <= until);
@@ -92,12 +101,28 @@ impl<'r> Trial<'r> {
             let reward = reward_of(self.rule, &event);
             let amount = reward.as_ref().map(|(_, amount)| *amount);
             let customer = self.customers.get_mut(&id);
-            let is_granted = |amount| {
-                let history = self.rule.history().zip(customer);
-                history
-                    .is_none_or(|(history, customer)| grant(history, event.due, amount, customer))
-            };
-            let why = match amount.map(is_granted) {
+            let is_granted = amount.zip(customer).map(|(amount, customer)| {
+                let history = self.rule.history();
+                let is_granted = history.is_none_or(|it| grant(it, event.due, amount, customer));
+                let confirm_at = open::confirm_at(self.rule, event.due);
+                if let Some((reward, _)) = reward.as_ref().filter(|_| is_granted)
+                    && confirm_at.is_some()
+                {
+                    let due = DueMatch {
+                        rule: self.rule,
+                        customer_id: id.clone(),
+                        event: event.clone(),
+                        reward: reward.clone(),
+                        matched_at: event.due,
+                        confirm_at,
+                    };
+                    let won = held(&due, amount);
+                    open::add(won, event.due, customer, &mut self.sequels);
+                    self.first_due = self.first_due.min(customer.due());
+                }
+                is_granted
+            });
+            let why = match is_granted {
                 None => Some("its reward has no value"),
                 Some(false) => Some("a limit is used up"),
                 Some(true) => None,
@@ -117,6 +142,28 @@ impl<'r> Trial<'r> {
         std::mem::take(&mut self.over)
     }
 
+    /// What has become of matches since this was last asked, in its order.
+    pub fn take_sequels(&mut self) -> Vec<Sequel> {
+        std::mem::take(&mut self.sequels)
+    }
+
+    /// Whether the event is one that takes matches back.
+    pub fn is_return(&self, event: &Event<'_>) -> bool {
+        let returns = self.rule.history().and_then(rules::History::returns);
+        returns.is_some_and(|returns| returns.is_met_by(event))
+    }
+
+    /// Matches that are held, in the order in which they are confirmed: the events, and when that is.
+    pub fn held(&self) -> Vec<(&str, Timestamp)> {
+        let open = self.customers.values().flat_map(|it| &it.open);
+        let held = open.filter_map(|won| Some((won.due()?, &*won.event_id)));
+        let mut held: Vec<_> = held.collect();
+        held.sort_unstable();
+        let held = held.into_iter();
+        held.map(|(due, event_id)| (event_id, moment(due)))
+            .collect()
+    }
+
     /// The events that still wait, in the order in which their time is over: their ids, and when that is.
     pub fn waiting(&self) -> Vec<(&str, Timestamp)> {
         let customers = self.customers.values();
@@ -133,7 +180,7 @@ impl<'r> Trial<'r> {
         self.now = self.now.max(at);
         let explanation = Explanation::of(self.rule, event);
         let is_live = self.rule.schedule().contains(event.occurred_at);
-        if !self.rule.concerns(event) || !is_live {
+        if !self.rule.concerns(event) || !(is_live || self.is_return(event)) {
             return explanation;
         }
         self.events += 1;
@@ -149,7 +196,12 @@ impl<'r> Trial<'r> {
         }
         customer.see(at, hash);
         let before = customer.clone();
-        judge(&mut vec![self.rule], event, self.events, customer);
+        let occasion = Occasion {
+            event,
+            offset: self.events,
+            now: at,
+        };
+        judge(&mut vec![self.rule], occasion, customer, &mut self.sequels);
         self.first_due = self.first_due.min(customer.due());
         if !explanation.when.held {
             return explanation;

@@ -1,5 +1,5 @@
-//! The examples of `docs/rules.md` about what a customer did, each block marked `json rules-history`, and about campaigns that
-//! share, each block marked `json rules-together`, are run.
+//! The examples of `docs/rules.md` about what a customer did, each block marked `json rules-history`, about campaigns that
+//! share, each block marked `json rules-together`, and about what becomes of matches, marked `json rules-returns`, are run.
 
 use std::sync::Arc;
 
@@ -104,6 +104,38 @@ fn every_example_of_the_document_holds() {
                 step["wins"],
                 "{example:#}\nevent {number}: {explanation}"
             );
+        }
+    }
+}
+
+#[test]
+fn matches_are_held_and_taken_back_as_the_document_says() {
+    let examples: Vec<Json> = examples("rules-returns").collect();
+    assert!(examples.len() >= 3, "{} examples", examples.len());
+    for example in examples {
+        let rule = rule("example", &example["campaign"]);
+        let mut trial = Trial::new(&rule);
+        for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
+            if let Some(span) = step["advance"].as_str() {
+                let span = Span::parse(span).unwrap().as_millis();
+                trial.pass(trial.now().unwrap() + span);
+            } else {
+                let event = event(number, step);
+                let mut document = Document::new();
+                document.read(event.as_bytes(), Limits::default()).unwrap();
+                let explanation = trial.take(&Event::of(&document).unwrap());
+                let wins = step.get("wins").unwrap_or(&Json::Bool(false));
+                assert_eq!(
+                    Json::Bool(explanation.wins),
+                    *wins,
+                    "{example:#}\nevent {number}: {explanation}"
+                );
+            }
+            let sequels = trial.take_sequels();
+            let told = sequels.iter().map(state::Told::of);
+            let told = serde_json::to_value(told.collect::<Vec<_>>()).unwrap();
+            let becomes = step.get("becomes").cloned().unwrap_or_else(|| json!([]));
+            assert_eq!(told, becomes, "{example:#}\nevent {number}");
         }
     }
 }

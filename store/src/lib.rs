@@ -7,8 +7,12 @@
 //! | `matches_by_campaign` | `campaign_id`, hour, shard | who won this campaign, newest first? |
 //!
 //! A row is a function of its match: every column is written, none is read before, and the write
-//! timestamp is that of the record. So a row may be written any number of times, by any number of
+//! timestamp is that of the match. So a row may be written any number of times, by any number of
 //! recorders, in any order.
+//!
+//! What becomes of a match later has columns of its own: that it is confirmed, and each return under the return's id. None of
+//! them is written by the first record, or by two different ones, so no replay sets back what came after; the status of a match
+//! is worked out of them when it is read. They have the write timestamp of the match, too, and so go with it.
 //!
 //! A customer who is forgotten has their rows deleted, each with the timestamp of its own write: whoever writes it again,
 //! from the same record, writes what is deleted already; what is won later is newer.
@@ -53,7 +57,7 @@ const STATEMENT: Duration = Duration::from_secs(2);
 /// The columns that all tables have.
 const COLUMNS: &str = "event_id, campaign_id, match_id, campaign_version, campaigns_offset, \
     customer_id, event_type, occurred_at, matched_at, reward, source_topic, source_partition, \
-    source_offset, traceparent, correlation_id";
+    source_offset, traceparent, correlation_id, confirm_at, confirmed_at";
 
 /// Why the database could not do what it was asked. It may have done so all the same.
 #[derive(Debug, thiserror::Error)]

@@ -17,9 +17,29 @@ struct Migration {
     what: &'static str,
     /// Each may be executed again; `{keyspace}` stands for the keyspace.
     statements: &'static [&'static str],
+    /// Tables, and columns that each of them gets: name and type. `ADD IF NOT EXISTS` is Cassandra's alone, so it is looked
+    /// at which are there.
+    columns: (
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+    ),
 }
 
-const MIGRATIONS: [Migration; 2] = [MATCHES, MATCHES_BY_CAMPAIGN];
+const MIGRATIONS: [Migration; 3] = [MATCHES, MATCHES_BY_CAMPAIGN, SEQUELS];
+
+const SEQUELS: Migration = Migration {
+    version: 3,
+    what: "what becomes of matches",
+    statements: &[],
+    columns: (
+        &["matches", "matches_by_customer", "matches_by_campaign"],
+        &[
+            ("confirm_at", "timestamp"),
+            ("confirmed_at", "timestamp"),
+            ("reversals", "map<text, text>"),
+        ],
+    ),
+};
 
 const MATCHES: Migration = Migration {
     version: 1,
@@ -44,6 +64,7 @@ const MATCHES: Migration = Migration {
         ) WITH CLUSTERING ORDER BY (occurred_at DESC, event_id ASC, campaign_id ASC)
           AND comment = 'What a customer won. bucket is the month of occurred_at, as 2026-11, UTC.'",
     ],
+    columns: (&[], &[]),
 };
 
 const MATCHES_BY_CAMPAIGN: Migration = Migration {
@@ -62,6 +83,7 @@ const MATCHES_BY_CAMPAIGN: Migration = Migration {
         ) WITH CLUSTERING ORDER BY (occurred_at DESC, event_id ASC)
           AND comment = 'Who won a campaign. bucket is the hour of occurred_at, as 2026-11-24T09, UTC; shard is FNV-1a of event_id modulo 16.'",
     ],
+    columns: (&[], &[]),
 };
 
 /// Makes the keyspace and the tables, or brings them up to date. Safe to repeat and safe when two do
@@ -116,6 +138,17 @@ async fn attempt(settings: &ScyllaSettings, replication_factor: u8) -> Result<()
         for statement in migration.statements {
             execute(statement).await?;
         }
+        let (tables, columns) = migration.columns;
+        for table in tables {
+            let there = columns_of(&session, keyspace, table).await?;
+            for (column, kind) in columns.iter().filter(|(it, _)| !there.contains(*it)) {
+                // Who is overtaken by another fails here, and finds it there the next time.
+                execute(&format!(
+                    "ALTER TABLE {{keyspace}}.{table} ADD {column} {kind}"
+                ))
+                .await?;
+            }
+        }
         session
             .query_unpaged(
                 format!(
@@ -137,6 +170,26 @@ async fn attempt(settings: &ScyllaSettings, replication_factor: u8) -> Result<()
         );
     }
     Ok(())
+}
+
+async fn columns_of(
+    session: &Session,
+    keyspace: &str,
+    table: &str,
+) -> Result<BTreeSet<String>, StoreError> {
+    let statement =
+        "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
+    let answer = session
+        .query_unpaged(statement, (keyspace, table))
+        .await?
+        .into_rows_result()
+        .map_err(|error| StoreError::Answer(error.to_string()))?;
+    answer
+        .rows::<(String,)>()
+        .map_err(|error| StoreError::Answer(error.to_string()))?
+        .map(|row| row.map(|(column,)| column))
+        .collect::<Result<_, _>>()
+        .map_err(|error| StoreError::Answer(error.to_string()))
 }
 
 async fn applied(session: &Session, keyspace: &str) -> Result<BTreeSet<i32>, StoreError> {

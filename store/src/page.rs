@@ -171,6 +171,7 @@ mod tests {
         });
         StoredMatch {
             won: serde_json::from_str(&json.to_string()).unwrap(),
+            reversals: Vec::new(),
             traceparent: None,
             correlation_id: None,
         }

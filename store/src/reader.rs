@@ -40,7 +40,8 @@ impl MatchReader {
         let session = connect(settings).await?;
         let keyspace = &settings.keyspace;
         let select = async |table: &str, condition: &str| {
-            let statement = format!("SELECT {COLUMNS} FROM {keyspace}.{table} WHERE {condition}");
+            let statement =
+                format!("SELECT {COLUMNS}, reversals FROM {keyspace}.{table} WHERE {condition}");
             prepare(&session, &statement, Consistency::LocalQuorum).await
         };
         let customer = async |condition: &str| {

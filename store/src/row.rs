@@ -26,6 +26,8 @@ pub struct MatchRow {
     month: String,
     hour: String,
     shard: i32,
+    /// Its id and its document.
+    reversal: Option<(String, String)>,
     traceparent: Option<String>,
     correlation_id: Option<String>,
 }
@@ -34,9 +36,11 @@ impl MatchRow {
     /// The row of a match that came as this record.
     pub fn new(won: Match<'static>, recorded: Recorded) -> Self {
         // The matcher gives its records the time of the match. The broker's own time, if the topic is
-        // set to it, is as good: the same whenever the record is read.
+        // set to it, is as good: the same whenever the record is read. What becomes of a match has the match's own time, which
+        // is not after its record: what deletes the row deletes it, too.
         let millis = recorded
             .timestamp
+            .filter(|_| won.is_first())
             .unwrap_or_else(|| won.matched_at.as_millisecond());
         // The database keeps milliseconds, and a row is looked for by what it keeps.
         let occurred_at = Timestamp::from_millisecond(won.occurred_at.as_millisecond());
@@ -46,6 +50,11 @@ impl MatchRow {
             month: Bucket::Month.name(occurred_at),
             hour: Bucket::Hour.name(occurred_at),
             shard: bucket::shard(&won.event_id),
+            reversal: won.reversal.as_ref().map(|reversal| {
+                let text = serde_json::to_string(reversal);
+                let text = text.expect("a reversal is written without fail");
+                (reversal.reversal_id.to_string(), text)
+            }),
             traceparent: recorded.traceparent,
             correlation_id: recorded.correlation_id,
             won,
@@ -62,13 +71,34 @@ impl MatchRow {
         self.traceparent.as_deref()
     }
 
-    /// When the matcher decided, in milliseconds since 1970.
-    pub fn matched_at_millis(&self) -> i64 {
-        self.won.matched_at.as_millisecond()
+    /// When the matcher decided what the record says, in milliseconds since 1970.
+    pub fn decided_at_millis(&self) -> i64 {
+        let won = &self.won;
+        let reversed_at = won.reversal.as_ref().map(|reversal| reversal.reversed_at);
+        let decided_at = reversed_at.or(won.confirmed_at).unwrap_or(won.matched_at);
+        decided_at.as_millisecond()
+    }
+
+    /// What took it back, if that is what the record says.
+    pub(crate) fn reversal(&self) -> Option<Reversed<'_>> {
+        let (id, text) = self.reversal.as_ref()?;
+        Some(Reversed {
+            reversal_id: id,
+            reversal: text,
+            bucket: (&self.month, &self.hour),
+            shard: self.shard,
+            occurred_at: time(self.won.occurred_at),
+            event_id: &self.won.event_id,
+            campaign_id: &self.won.campaign_id,
+            customer_id: &self.won.customer_id,
+            written_at: self.written_at,
+        })
     }
 
     pub(crate) fn by_event(&self) -> Columns<'_> {
         let won = &self.won;
+        // Of a return these are the return's.
+        let first = won.is_first();
         Columns {
             match_id: &won.match_id,
             event_id: &won.event_id,
@@ -83,8 +113,10 @@ impl MatchRow {
             source_topic: &won.source.topic,
             source_partition: won.source.partition,
             source_offset: won.source.offset,
-            traceparent: set(self.traceparent.as_deref()),
-            correlation_id: set(self.correlation_id.as_deref()),
+            traceparent: set(first.then_some(self.traceparent.as_deref()).flatten()),
+            correlation_id: set(first.then_some(self.correlation_id.as_deref()).flatten()),
+            confirm_at: set(won.confirm_at.map(time)),
+            confirmed_at: set(won.confirmed_at.map(time)),
             written_at: self.written_at,
         }
     }
@@ -106,8 +138,26 @@ impl MatchRow {
 }
 
 /// A null would be a tombstone in the database.
-fn set(text: Option<&str>) -> MaybeUnset<&str> {
-    text.map_or(MaybeUnset::Unset, MaybeUnset::Set)
+fn set<T>(value: Option<T>) -> MaybeUnset<T> {
+    value.map_or(MaybeUnset::Unset, MaybeUnset::Set)
+}
+
+fn time(moment: Timestamp) -> CqlTimestamp {
+    CqlTimestamp(moment.as_millisecond())
+}
+
+/// A return, and what the row of its match is found by.
+pub(crate) struct Reversed<'a> {
+    pub(crate) reversal_id: &'a str,
+    pub(crate) reversal: &'a str,
+    /// Of the customer, and of the campaign.
+    pub(crate) bucket: (&'a str, &'a str),
+    pub(crate) shard: i32,
+    pub(crate) occurred_at: CqlTimestamp,
+    pub(crate) event_id: &'a str,
+    pub(crate) campaign_id: &'a str,
+    pub(crate) customer_id: &'a str,
+    pub(crate) written_at: i64,
 }
 
 /// The columns that all tables have, and the write timestamp in microseconds.
@@ -128,6 +178,8 @@ pub(crate) struct Columns<'a> {
     source_offset: i64,
     traceparent: MaybeUnset<&'a str>,
     correlation_id: MaybeUnset<&'a str>,
+    confirm_at: MaybeUnset<CqlTimestamp>,
+    confirmed_at: MaybeUnset<CqlTimestamp>,
     written_at: i64,
 }
 

@@ -1,9 +1,10 @@
 //! A match as it is read back.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
-use schemas::{Match, Source};
+use schemas::{Amount, Match, MatchStatus, Reversal, Source};
 use scylla::DeserializeRow;
 use scylla::value::CqlTimestamp;
 use serde::Serialize;
@@ -15,8 +16,13 @@ use crate::StoreError;
 #[derive(Debug, Clone, Serialize)]
 pub struct StoredMatch {
     /// The match as it stands on `matches`.
+    ///
+    /// Its status is that of now: `reversed` when all of it is taken back, and what it was before when a part is.
     #[serde(flatten)]
     pub won: Match<'static>,
+    /// What took it back, in the order in which it was decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reversals: Vec<Reversal<'static>>,
     /// The trace that it belongs to (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -43,6 +49,9 @@ pub(crate) struct Row {
     source_offset: i64,
     traceparent: Option<String>,
     correlation_id: Option<String>,
+    confirm_at: Option<CqlTimestamp>,
+    confirmed_at: Option<CqlTimestamp>,
+    reversals: Option<HashMap<String, String>>,
 }
 
 impl TryFrom<Row> for StoredMatch {
@@ -51,6 +60,18 @@ impl TryFrom<Row> for StoredMatch {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let reward = RawValue::from_string(row.reward)
             .map_err(|error| StoreError::Answer(format!("reward of {}: {error}", row.match_id)))?;
+        let reversals = row.reversals.unwrap_or_default();
+        let reversals: Result<Vec<Reversal<'static>>, _> = reversals
+            .values()
+            .map(|reversal| serde_json::from_str(reversal))
+            .collect();
+        let mut reversals = reversals.map_err(|error| {
+            StoreError::Answer(format!("a reversal of {}: {error}", row.match_id))
+        })?;
+        reversals.sort_by(|a, b| {
+            let place = |it: &Reversal<'_>| (it.reversed_at, it.source.offset);
+            place(a).cmp(&place(b))
+        });
         Ok(Self {
             won: Match {
                 match_id: Cow::Owned(row.match_id),
@@ -68,11 +89,31 @@ impl TryFrom<Row> for StoredMatch {
                     partition: row.source_partition,
                     offset: row.source_offset,
                 },
+                status: match () {
+                    () if reversals.iter().any(|reversal| reversal.whole) => MatchStatus::Reversed,
+                    () if row.confirmed_at.is_some() => MatchStatus::Confirmed,
+                    () if row.confirm_at.is_some() => MatchStatus::Pending,
+                    () => MatchStatus::Granted,
+                },
+                confirm_at: row.confirm_at.map(time).transpose()?,
+                confirmed_at: row.confirmed_at.map(time).transpose()?,
+                reversed_total: total(&reversals),
+                reversal: None,
             },
+            reversals,
             traceparent: row.traceparent,
             correlation_id: row.correlation_id,
         })
     }
+}
+
+/// How much they take back together; none if none has an amount.
+fn total(reversals: &[Reversal<'_>]) -> Option<Amount> {
+    let amounts = reversals.iter().filter_map(|reversal| reversal.amount);
+    let total = amounts
+        .map(Amount::decimal)
+        .reduce(|a, b| a.saturating_add(b));
+    Amount::nearest(total.filter(|total| !total.is_zero())?).ok()
 }
 
 fn time(CqlTimestamp(millis): CqlTimestamp) -> Result<Timestamp, StoreError> {

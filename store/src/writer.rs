@@ -6,6 +6,7 @@ use scylla::statement::prepared::PreparedStatement;
 use service::settings::ScyllaSettings;
 
 use crate::eraser::{Eraser, Erasure};
+use crate::row::Reversed;
 use crate::{COLUMNS, MatchRow, StoreError, connect, prepare};
 
 /// A session with the statements prepared. May be used by many tasks at once.
@@ -14,8 +15,16 @@ pub struct MatchWriter {
     by_event: PreparedStatement,
     by_customer: PreparedStatement,
     by_campaign: PreparedStatement,
+    reversals: Reversals,
     probe: PreparedStatement,
     eraser: Eraser,
+}
+
+/// Statements that add a return to the row of its match.
+struct Reversals {
+    by_event: PreparedStatement,
+    by_customer: PreparedStatement,
+    by_campaign: PreparedStatement,
 }
 
 impl MatchWriter {
@@ -44,6 +53,7 @@ impl MatchWriter {
             by_event: prepare(&session, &by_event, Consistency::LocalQuorum).await?,
             by_customer: prepare(&session, &by_customer, Consistency::LocalQuorum).await?,
             by_campaign: prepare(&session, &by_campaign, Consistency::LocalQuorum).await?,
+            reversals: Reversals::prepare(&session, keyspace).await?,
             probe: prepare(&session, "SELECT key FROM system.local", Consistency::One).await?,
             eraser: Eraser::prepare(&session, keyspace).await?,
             session,
@@ -64,7 +74,10 @@ impl MatchWriter {
             self.session
                 .execute_unpaged(&self.by_campaign, &by_campaign),
         )?;
-        Ok(())
+        match row.reversal() {
+            Some(reversed) => self.reversals.write(&self.session, &reversed).await,
+            None => Ok(()),
+        }
     }
 
     /// Deletes the rows of a customer's matches of before, at `LOCAL_QUORUM`. Returns how many there were.
@@ -81,6 +94,67 @@ impl MatchWriter {
     /// [`StoreError::Execute`]: there is none.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.session.execute_unpaged(&self.probe, &[]).await?;
+        Ok(())
+    }
+}
+
+impl Reversals {
+    async fn prepare(session: &Session, keyspace: &str) -> Result<Self, StoreError> {
+        let update = async |table: &str, key: &str| {
+            let statement = format!(
+                "UPDATE {keyspace}.{table} USING TIMESTAMP ? SET reversals[?] = ? WHERE {key}"
+            );
+            prepare(session, &statement, Consistency::LocalQuorum).await
+        };
+        let customer = "customer_id = ? AND bucket = ? AND occurred_at = ? AND event_id = ? \
+                        AND campaign_id = ?";
+        let campaign = "campaign_id = ? AND bucket = ? AND shard = ? AND occurred_at = ? \
+                        AND event_id = ?";
+        Ok(Self {
+            by_event: update("matches", "event_id = ? AND campaign_id = ?").await?,
+            by_customer: update("matches_by_customer", customer).await?,
+            by_campaign: update("matches_by_campaign", campaign).await?,
+        })
+    }
+
+    async fn write(&self, session: &Session, reversed: &Reversed<'_>) -> Result<(), StoreError> {
+        let Reversed {
+            reversal_id: id,
+            reversal,
+            bucket: (month, hour),
+            shard,
+            occurred_at: at,
+            event_id,
+            campaign_id,
+            customer_id,
+            written_at,
+        } = reversed;
+        let by_event = (written_at, id, reversal, event_id, campaign_id);
+        let by_customer = (
+            written_at,
+            id,
+            reversal,
+            customer_id,
+            month,
+            at,
+            event_id,
+            campaign_id,
+        );
+        let by_campaign = (
+            written_at,
+            id,
+            reversal,
+            campaign_id,
+            hour,
+            shard,
+            at,
+            event_id,
+        );
+        futures::try_join!(
+            session.execute_unpaged(&self.by_event, by_event),
+            session.execute_unpaged(&self.by_customer, by_customer),
+            session.execute_unpaged(&self.by_campaign, by_campaign),
+        )?;
         Ok(())
     }
 }

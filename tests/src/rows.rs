@@ -1,5 +1,6 @@
 //! The database from outside: all rows of the three tables.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -26,11 +27,35 @@ pub struct Rows {
 
 impl Rows {
     /// The rows that these matches ought to have.
+    ///
+    /// What became of a match later is in the row of its first record.
     pub fn of(matches: &[Seen]) -> Self {
+        let is_first = |record: &&Seen| {
+            let status = &record.json()["status"];
+            status.is_null() || status == "pending"
+        };
+        let (first, later): (Vec<&Seen>, Vec<&Seen>) = matches.iter().partition(is_first);
+        let mut sequels: HashMap<String, Vec<Value>> = HashMap::new();
+        for record in later {
+            let json = record.json();
+            let id = json["match_id"].as_str().unwrap_or_default().to_owned();
+            sequels.entry(id).or_default().push(json);
+        }
+        let rows = |row: fn(&Seen) -> Value| {
+            let rows = first.iter().map(|record| {
+                let mut row = row(record);
+                let id = row["match_id"].as_str().unwrap_or_default();
+                for sequel in sequels.get(id).into_iter().flatten() {
+                    follow(&mut row, sequel);
+                }
+                row
+            });
+            rows.collect()
+        };
         Self {
-            by_event: matches.iter().map(by_event).collect(),
-            by_customer: matches.iter().map(by_customer).collect(),
-            by_campaign: matches.iter().map(by_campaign).collect(),
+            by_event: rows(by_event),
+            by_customer: rows(by_customer),
+            by_campaign: rows(by_campaign),
         }
     }
 
@@ -69,7 +94,22 @@ fn by_event(record: &Seen) -> Value {
         "source_offset": json["source"]["offset"],
         "traceparent": record.header("traceparent"),
         "correlation_id": record.header("correlation-id"),
+        "confirm_at": time(&json["confirm_at"]),
+        "confirmed_at": null,
+        "reversals": null,
     })
+}
+
+/// Puts what became of a match later in its row.
+fn follow(row: &mut Value, sequel: &Value) {
+    let reversal = &sequel["reversal"];
+    if let Some(id) = reversal["reversal_id"].as_str() {
+        row["reversals"][id] = reversal.clone();
+    } else {
+        let at = sequel["confirmed_at"].as_str().unwrap_or_default();
+        let at = at.parse::<Timestamp>().ok();
+        row["confirmed_at"] = json!(at.map(Timestamp::as_millisecond));
+    }
 }
 
 /// The same and the month in which the event was done.
@@ -164,7 +204,7 @@ async fn read(session: &Session, table: &str) -> Result<Vec<Value>, Box<dyn Erro
 /// The database's own way of writing times, and the JSON within the JSON, made comparable.
 fn normal(row: &str) -> Value {
     let mut row: Value = serde_json::from_str(row).expect("the database writes JSON");
-    for column in ["occurred_at", "matched_at"] {
+    for column in ["occurred_at", "matched_at", "confirm_at", "confirmed_at"] {
         // 2026-11-24 09:30:00.005Z
         let text = row[column].as_str().unwrap_or_default().replace(' ', "T");
         row[column] = json!(
@@ -175,6 +215,10 @@ fn normal(row: &str) -> Value {
     }
     let reward = row["reward"].as_str().unwrap_or_default();
     row["reward"] = serde_json::from_str(reward).unwrap_or_default();
+    for (_, reversal) in row["reversals"].as_object_mut().into_iter().flatten() {
+        let text = reversal.as_str().unwrap_or_default();
+        *reversal = serde_json::from_str(text).unwrap_or_default();
+    }
     row
 }
 
@@ -207,9 +251,34 @@ mod tests {
             "event_type": "purchase", "matched_at": "2026-11-01 00:30:01.002Z",
             "reward": "{\"amount\":\"1.5\",\"kind\":\"credit\"}", "source_topic": "events",
             "source_partition": 3, "source_offset": 9, "traceparent": null,
-            "correlation_id": "r-1"}"#;
+            "correlation_id": "r-1", "confirm_at": null, "confirmed_at": null, "reversals": null}"#;
         // FNV-1a of foobar is bf9cf968 in its authors' list.
         assert_eq!(normal(written), by_campaign(&record));
         assert_eq!(by_customer(&record)["bucket"], "2026-11");
+    }
+
+    #[test]
+    fn what_became_of_a_match_is_in_its_row() {
+        let record = |fields: Value| {
+            let mut json =
+                json!({"match_id": "e:c", "event_id": "e", "confirm_at": "2026-11-01T00:00:01Z"});
+            for (name, value) in fields.as_object().expect("fields") {
+                json[name] = value.clone();
+            }
+            Seen {
+                value: Some(json.to_string().into_bytes()),
+                ..Seen::default()
+            }
+        };
+        let reversal = json!({"reversal_id": "r:e:c", "amount": "1"});
+        let rows = Rows::of(&[
+            record(json!({"status": "reversed", "reversal": reversal})),
+            record(json!({"status": "pending"})),
+            record(json!({"status": "confirmed", "confirmed_at": "2026-11-01T00:00:02Z"})),
+        ]);
+        assert_eq!(rows.by_event.len(), 1);
+        let row = &rows.by_event[0];
+        assert_eq!(row["confirmed_at"], 1_793_491_202_000_i64);
+        assert_eq!(row["reversals"]["r:e:c"], reversal);
     }
 }

@@ -46,7 +46,8 @@ const CHANNELS: [Channel; 5] = [
         actions: &["send", "receive"],
         key: "event_id",
         description: "Events that won campaigns. Read it with isolation.level=read_committed, and pay each \
-                      match_id once. A record without a value is no match but a control record: a customer \
+                      match_id once: when it is granted or confirmed, not while it is pending, and take back \
+                      each reversal once (docs/schemas.md). A record without a value is no match but a control record: a customer \
                       is forgotten; skip it, or forget them, too.",
     },
     Channel {
@@ -281,6 +282,19 @@ fn json_schema(record: &Value) -> Value {
                 "description": "How many campaigns of a group win together (docs/rules.md).",
             }),
         );
+        properties.insert(
+            "hold".to_owned(),
+            json!({
+                "type": "string",
+                "description": "How long a match is pending before it is confirmed, as 14d.",
+            }),
+        );
+        properties.insert(
+            "reverse_on".to_owned(),
+            json!({
+                "type": "object", "description": "What takes its rewards back (docs/rules.md).",
+            }),
+        );
         // And an expression elsewhere.
         properties["reward"]["properties"]["amount"] = json!({
             "type": "string",
@@ -300,6 +314,14 @@ fn json_type(avro: &Value) -> Value {
         (_, Some("timestamp-micros")) => json!({"type": "string", "format": "date-time"}),
         (_, Some("decimal")) => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,10})?$"}),
         (Some("string"), _) => json!({"type": "string"}),
+        (Some("boolean"), _) => json!({"type": "boolean"}),
+        // Avro describes a record once, and names it wherever it stands again.
+        (Some("Source"), _) => {
+            let schema: Value = serde_json::from_str(schemas::avro::MATCH).expect("a schema");
+            let fields = schema["fields"].as_array().expect("fields");
+            let source = fields.iter().find(|field| field["name"] == "source");
+            json_type(&source.expect("a source")["type"])
+        }
         (Some("int" | "long"), _) => json!({"type": "integer"}),
         (Some("enum"), _) => json!({"type": "string", "enum": avro["symbols"]}),
         (Some("map"), _) => json!({

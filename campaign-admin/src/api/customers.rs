@@ -40,6 +40,9 @@ pub(super) struct CustomerReport {
     /// What campaigns hold, in the order of their ids.
     #[schema(value_type = Vec<CampaignAccountDocument>)]
     campaigns: Vec<state::account::CampaignAccount>,
+    /// Returns that wait for what they take back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<String>,
     /// What is left of campaigns that are no longer there, or counted something else before they were changed.
     left: Vec<String>,
     /// The newest matches of the last year, at most 20; absent if the database cannot say.
@@ -103,6 +106,7 @@ pub(super) async fn get(
         text: account.to_string(),
         seen: account.seen,
         campaigns: account.campaigns,
+        returns: account.returns,
         left: account.left,
         matches,
         no_matches,
@@ -155,7 +159,10 @@ fn customer_id(text: &str) -> Result<CustomerId, Problem> {
 fn account(customer: &Customer, catalog: &Catalog) -> Account {
     let (campaigns, _) = catalog.list(&Filter::default(), None, usize::MAX - 1);
     let campaigns = campaigns.iter().map(|current| &current.campaign);
-    let remember = campaigns.filter(|it| !it.across.is_empty() || !it.limits.is_empty());
+    let remember = campaigns.filter(|it| {
+        let counts = !it.across.is_empty() || !it.limits.is_empty() || it.stacking.is_some();
+        counts || it.hold.is_some() || it.reverse_on.is_some()
+    });
     // What is in the catalog was compiled when it was read.
     let rules: Vec<Rule> = remember
         .filter_map(|campaign| Rule::compile(campaign.clone()).ok())

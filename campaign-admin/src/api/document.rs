@@ -131,10 +131,63 @@ pub(super) struct MatchDocument {
     reward: Map<String, Value>,
     /// The record that carried the event.
     source: SourceDocument,
+    /// What became of it; absent if it is granted, and nothing else can become of it than that it is taken back.
+    status: Option<MatchStatusDocument>,
+    /// When it is confirmed, if it was held.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    confirm_at: Option<Timestamp>,
+    /// When it was confirmed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    confirmed_at: Option<Timestamp>,
+    /// How much of the reward's amount was taken back.
+    #[schema(example = "3.33")]
+    reversed_total: Option<String>,
+    /// What took it back, in the order in which it was decided.
+    reversals: Option<Vec<ReversalDocument>>,
     /// The trace that it belongs to (W3C Trace Context).
     traceparent: Option<String>,
     /// Upstream's own name for the request.
     correlation_id: Option<String>,
+}
+
+/// What became of a match. One that is not wholly taken back keeps its status; `reversed_total` says how much is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "documentation")]
+pub(super) enum MatchStatusDocument {
+    /// Won and owed.
+    Granted,
+    /// Held: not owed before it is confirmed.
+    Pending,
+    /// The time that it was held is over: what is left is owed.
+    Confirmed,
+    /// Nothing is left.
+    Reversed,
+}
+
+/// A return took back a match, or a part of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct ReversalDocument {
+    /// `event_id:match_id`, with the event of the return.
+    reversal_id: String,
+    /// The return.
+    event_id: String,
+    /// Its type.
+    event_type: String,
+    /// When it was done.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// How much of the reward's amount it takes back.
+    #[schema(example = "3.33")]
+    amount: Option<String>,
+    /// Whether nothing is left of the reward.
+    whole: bool,
+    /// When the matcher decided.
+    #[schema(value_type = String, format = DateTime)]
+    reversed_at: Timestamp,
+    /// The record that carried the return.
+    source: SourceDocument,
 }
 
 /// The place of an event in its topic.
@@ -177,6 +230,30 @@ pub(super) struct CampaignAccountDocument {
     holds: Vec<HoldingDocument>,
     /// Events that win if nothing comes between.
     waits: Vec<WaitDocument>,
+    /// Matches that are held, or may be taken back.
+    open: Option<Vec<OpenDocument>>,
+}
+
+/// A match that is held, or may be taken back.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct OpenDocument {
+    /// The event that won.
+    event_id: String,
+    /// When it was done.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// What became of it so far.
+    status: MatchStatusDocument,
+    /// When it is confirmed, if it is held.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    confirm_at: Option<Timestamp>,
+    /// How much of its reward is left; absent if the reward has no amount.
+    #[schema(example = "6.67")]
+    left: Option<String>,
+    /// The last time of a return that can take it back.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
 }
 
 /// What a condition or limit counts.
@@ -210,6 +287,24 @@ pub(super) struct WaitDocument {
     /// When it wins.
     #[schema(value_type = String, format = DateTime)]
     due: Timestamp,
+}
+
+/// What became of a match after it was made.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct SequelDocument {
+    /// The event that won.
+    event_id: String,
+    /// `confirmed` or `reversed`.
+    status: MatchStatusDocument,
+    /// How much of the reward's amount is taken back; of what is reversed.
+    #[schema(example = "3.33")]
+    amount: Option<String>,
+    /// The return; of what is reversed.
+    returned_by: Option<String>,
+    /// How much of the reward is left; absent if it has no amount.
+    #[schema(example = "6.67")]
+    left: Option<String>,
 }
 
 /// An event whose time to wait is over, and nothing came between.

@@ -144,11 +144,29 @@ mod tests {
                 occurred_at: time.parse().unwrap(),
                 due: time.parse().unwrap(),
             }],
+            open: vec![state::account::Open {
+                event_id: "e".to_owned(),
+                occurred_at: time.parse().unwrap(),
+                status: schemas::MatchStatus::Pending,
+                confirm_at: time.parse().ok(),
+                left: schemas::Amount::parse("1").ok(),
+                until: time.parse().ok(),
+            }],
         };
         let account = serde_json::to_value(account).unwrap();
         assert_eq!(properties("CampaignAccountDocument"), fields(&account));
         assert_eq!(properties("HoldingDocument"), fields(&account["holds"][0]));
         assert_eq!(properties("WaitDocument"), fields(&account["waits"][0]));
+        assert_eq!(properties("OpenDocument"), fields(&account["open"][0]));
+        let told = state::Told {
+            event_id: "e".to_owned(),
+            status: schemas::MatchStatus::Reversed,
+            amount: schemas::Amount::parse("1").ok(),
+            returned_by: Some("r".to_owned()),
+            left: schemas::Amount::parse("1").ok(),
+        };
+        let told = serde_json::to_value(told).unwrap();
+        assert_eq!(properties("SequelDocument"), fields(&told));
         let over = state::Over {
             event_id: "e".to_owned(),
             customer_id: "c".to_owned(),
@@ -163,14 +181,22 @@ mod tests {
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
             "matched_at": time, "reward": {"kind": "credit"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
+            "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
+        });
+        let reversal = json!({
+            "reversal_id": "r:e:ten", "event_id": "r", "event_type": "t", "occurred_at": time,
+            "amount": "1", "whole": false, "reversed_at": time,
+            "source": {"topic": "events", "partition": 0, "offset": 1},
         });
         let won = store::StoredMatch {
             won: serde_json::from_str(&won.to_string()).unwrap(),
+            reversals: vec![serde_json::from_str(&reversal.to_string()).unwrap()],
             traceparent: Some(String::new()),
             correlation_id: Some(String::new()),
         };
         let won = serde_json::to_value(&won).unwrap();
         assert_eq!(properties("MatchDocument"), fields(&won));
         assert_eq!(properties("SourceDocument"), fields(&won["source"]));
+        assert_eq!(properties("ReversalDocument"), fields(&won["reversals"][0]));
     }
 }

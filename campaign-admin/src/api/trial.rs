@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use service::auth::Principal;
 use service::http::problem::{BAD_REQUEST, Fault, INVALID};
 use service::http::{Problem, extract};
-use state::{Over, Trial};
+use state::{Over, Told, Trial};
 use utoipa::ToSchema;
 
-use super::document::{CampaignDocument, EventDocument, OverDocument};
+use super::document::{CampaignDocument, EventDocument, OverDocument, SequelDocument};
 
 /// Most events of one trial.
 const MAX_EVENTS: usize = 100;
@@ -39,6 +39,10 @@ pub(super) struct TrialReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Option<Vec<OverDocument>>)]
     over: Vec<Over>,
+    /// What became of matches after they were made: what was held is confirmed, returns take something back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<SequelDocument>>)]
+    sequels: Vec<Told>,
 }
 
 /// How an event fares with the campaign.
@@ -86,7 +90,7 @@ pub(super) async fn run(
     let mut trial = Trial::new(&rule);
     let mut results = Vec::new();
     let mut faults = Vec::new();
-    let mut over = Vec::new();
+    let (mut over, mut sequels) = (Vec::new(), Vec::new());
     for (at, event) in request.events.into_iter().enumerate() {
         if let Some(span) = event.get("advance").filter(|_| is_alone(&event)) {
             match serde_json::from_value::<Span>(span.clone()) {
@@ -100,6 +104,7 @@ pub(super) async fn run(
                 }
             }
             over.extend(trial.take_over());
+            sequels.extend(trial.take_sequels().iter().map(Told::of));
             continue;
         }
         match fare(&mut trial, event, at, now) {
@@ -107,9 +112,15 @@ pub(super) async fn run(
             Err(detail) => faults.push(Fault::new(format!("/events/{at}"), detail)),
         }
         over.extend(trial.take_over());
+        sequels.extend(trial.take_sequels().iter().map(Told::of));
     }
     if faults.is_empty() {
-        return Ok(Json(TrialReport { results, over }));
+        let report = TrialReport {
+            results,
+            over,
+            sequels,
+        };
+        return Ok(Json(report));
     }
     Err(Problem::new(&INVALID, "not every event is one").errors(faults))
 }

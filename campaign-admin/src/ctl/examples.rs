@@ -20,17 +20,27 @@
 //!   - given: [{event_type: purchase}, {advance: 31d}]
 //!     expect: match
 //! ```
+//!
+//! Of a campaign that holds its matches, or takes them back, it may be expected that the last entry makes one that is `pending`, or
+//! that one is `confirmed` or `reversed` by it, with the `amount` that is taken back and what is `left`:
+//!
+//! ```yaml
+//!   - given: [{event_type: purchase, payload: {order: 7, amount: 75}}, {event_type: refund, payload: {order: 7, amount: 25}}]
+//!     expect: reversed
+//!     amount: 3.33                                         # may be left out
+//!     left: 6.67                                           # may be left out
+//! ```
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rules::explain::{Findings, Part};
 use rules::{CampaignProblem, Explanation, Rule};
-use schemas::{Document, Event, Limits, Schedule, Span};
+use schemas::{Amount, Document, Event, Limits, MatchStatus, Schedule, Span};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use state::{Over, Trial};
+use state::{Over, Told, Trial};
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
@@ -130,13 +140,11 @@ pub(super) fn run(local: &Local) -> (usize, Vec<Found>) {
 
 /// Runs one test; places are those in the test.
 fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
-    let expects_match = match test.get("expect").and_then(Json::as_str) {
-        Some("match") => true,
-        Some("no_match") => false,
-        _ => {
-            return Err(Failed::broken("/expect", "expect is `match` or `no_match`"));
-        }
+    let expect = test.get("expect").and_then(Json::as_str);
+    let Some(expected) = expect.and_then(Expected::of) else {
+        return Err(Failed::broken("/expect", EXPECT));
     };
+    let expects_match = matches!(expected, Expected::Match | Expected::Pending);
     let given = test.get("given").and_then(Json::as_array);
     let Some((last, before)) = given.and_then(|given| given.split_last()) else {
         let detail = "given is a list of one event or more";
@@ -155,6 +163,30 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         trial.take(&read(&earlier, &mut document, &place)?);
     }
     let place = format!("/given/{}", before.len());
+    // What became of matches before is no news of the last entry.
+    trial.take_sequels();
+    if let Some(of) = expected.status() {
+        match advance(last, &place)? {
+            Some(span) => clock.pass(&mut trial, span),
+            None => {
+                let event = filled(last, before.len(), clock.next());
+                let mut document = Document::new();
+                trial.take(&read(&event, &mut document, &place)?);
+            }
+        }
+        return followed(test, &mut trial, of, place);
+    }
+    if let Some(field) = ["amount", "left"]
+        .into_iter()
+        .find(|it| test.get(it).is_some())
+    {
+        let detail = format!("{field} is said of what is `reversed` or `confirmed`");
+        return Err(Failed::broken(&format!("/{field}"), detail));
+    }
+    if expected == Expected::Pending && rule.history().and_then(rules::History::hold).is_none() {
+        let detail = "no match of this campaign is pending, for it has no hold";
+        return Err(Failed::broken("/expect", detail));
+    }
     if let Some(span) = advance(last, &place)? {
         // What was over before is no news of this time.
         trial.take_over();
@@ -183,6 +215,91 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         )),
         (None, Some(_)) => Err(Failed::broken("/reward", OF_A_MATCH)),
     }
+}
+
+const EXPECT: &str = "expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`";
+
+/// What a test expects of its last entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Match,
+    NoMatch,
+    Pending,
+    Confirmed,
+    Reversed,
+}
+
+impl Expected {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "match" => Self::Match,
+            "no_match" => Self::NoMatch,
+            "pending" => Self::Pending,
+            "confirmed" => Self::Confirmed,
+            "reversed" => Self::Reversed,
+            _ => return None,
+        })
+    }
+
+    /// What is to become of a match that is there.
+    fn status(self) -> Option<MatchStatus> {
+        match self {
+            Self::Confirmed => Some(MatchStatus::Confirmed),
+            Self::Reversed => Some(MatchStatus::Reversed),
+            Self::Match | Self::NoMatch | Self::Pending => None,
+        }
+    }
+}
+
+/// Whether what was expected became of a match by the last entry.
+fn followed(
+    test: &Json,
+    trial: &mut Trial<'_>,
+    expected: MatchStatus,
+    place: String,
+) -> Result<(), Failed> {
+    let told: Vec<Told> = trial.take_sequels().iter().map(Told::of).collect();
+    let mut lines: Vec<String> = told.iter().map(|told| format!("  {told}")).collect();
+    for (event_id, due) in trial.held() {
+        lines.push(format!("  {event_id} is held, until {due}"));
+    }
+    if lines.is_empty() {
+        lines.push("  nothing became of any match".to_owned());
+    }
+    let detail = lines.join("\n");
+    let such: Vec<&Told> = told.iter().filter(|it| it.status == expected).collect();
+    if such.is_empty() {
+        return Err(Failed {
+            pointer: place,
+            expected: Some(format!("that a match is {}", expected.as_str())),
+            found: None,
+            detail,
+        });
+    }
+    for (field, of) in [
+        (
+            "amount",
+            (|told| told.amount) as fn(&Told) -> Option<Amount>,
+        ),
+        ("left", |told| told.left),
+    ] {
+        let Some(wanted) = test.get(field) else {
+            continue;
+        };
+        let sum = such.iter().filter_map(|told| of(told)).map(Amount::decimal);
+        let sum = sum.reduce(|a, b| a.saturating_add(b));
+        let found = sum.and_then(|sum| Amount::nearest(sum).ok());
+        let found = found.map_or(Json::Null, |found| json!(found));
+        if !is_same(&found, wanted) {
+            return Err(Failed {
+                pointer: format!("/{field}"),
+                expected: Some(format!("{field}: {wanted}")),
+                found: Some(format!("{field}: {found}")),
+                detail,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn verdict(wins: bool) -> String {
@@ -515,6 +632,60 @@ mod tests {
         "#);
     }
 
+    /// The tests of a campaign that holds its matches and takes them back.
+    fn failures_of_returns(tests: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        let text = format!(
+            "id: ten\nname: Ten\nwhen: {{event_type: [purchase]}}\nreward: {{kind: credit, amount: 10.00, currency: USD}}\n\
+             hold: 14d\n\
+             reverse_on: {{event_type: [refund], same: payload.order, amount: payload.amount}}\ntests:{tests}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let (right, wrong) = check(read_all(&[file]).unwrap());
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let (_, failed) = run(&right[0]);
+        let failed = failed.iter().map(|found| {
+            let text = found.to_string();
+            text[text.find("c.yaml").unwrap()..].to_owned()
+        });
+        failed.collect()
+    }
+
+    #[test]
+    fn a_test_may_ask_what_becomes_of_a_match() {
+        let tests = "
+  - {given: [{event_type: purchase}], expect: pending}
+  - {given: [{event_type: purchase}, {advance: 14d}], expect: confirmed, left: 10}
+  - given: [{event_type: purchase, payload: {order: 7, amount: 75}}, {event_type: refund, payload: {order: 7, amount: 25}}]
+    expect: reversed
+    amount: 3.33
+    left: 6.67
+  - given: [{event_type: purchase, payload: {order: 7, amount: 75}}, {event_type: refund, payload: {order: 7, amount: 25}}, {advance: 14d}]
+    expect: confirmed
+    left: 6.67
+  - given: [{event_type: refund, payload: {order: 7}}, {event_type: purchase, payload: {order: 7, amount: 75}}]
+    expect: reversed
+    amount: 10
+";
+        assert_eq!(failures_of_returns(tests), [""; 0]);
+        let tests = "
+  - {given: [{event_type: purchase}, {advance: 13d}], expect: confirmed}
+  - {given: [{event_type: purchase, payload: {order: 7}}, {event_type: refund, payload: {order: 8}}], expect: reversed}
+  - {given: [{event_type: purchase, payload: {order: 7}}, {event_type: refund, payload: {order: 7}}], expect: reversed, amount: 5}
+  - {given: [{event_type: purchase}], expect: match, left: 5}
+";
+        insta::assert_snapshot!(failures_of_returns(tests).join("\n"), @"
+        c.yaml:8: /tests/0/given/1: that a match is confirmed was expected of this event
+          test is held, until 1970-01-15T00:00:00Z
+        c.yaml:9: /tests/1/given/1: that a match is reversed was expected of this event
+          test is held, until 1970-01-15T00:00:00Z
+        c.yaml:10: /tests/2/amount: amount: 5 was expected of this event
+          test is reversed by test-1, which takes back 10; 0 of it are left
+        c.yaml:11: /tests/3/left: left is said of what is `reversed` or `confirmed`
+        ");
+    }
+
     #[test]
     fn what_fails_is_explained_at_its_line() {
         let tests = "
@@ -534,7 +705,7 @@ mod tests {
           ✓ schedule.end: 2026-12-01T00:00:00Z; the event is of 2026-11-30T23:59:59Z
           ✗ payload.amount: asks for {"numeric":[">=",50]}; found 49
         c.yaml:11: /tests/1/given: given is a list of one event or more
-        c.yaml:12: /tests/2/expect: expect is `match` or `no_match`
+        c.yaml:12: /tests/2/expect: expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`
         c.yaml:13: /tests/3/given/0: payload is a number; it must be an object
         "#);
     }

@@ -124,13 +124,14 @@ impl What {
                 )
             }
             Self::Matches if json.is_object() => format!(
-                "{} {place} {} {} v{} {} {}",
+                "{} {place} {} {} v{} {} {}{}",
                 text("matched_at"),
                 text("customer_id"),
                 styled(GOOD, text("campaign_id")),
                 json["campaign_version"],
                 json["reward"],
                 styled(DIM, text("event_id")),
+                became(&json),
             ),
             Self::DeadLetters => format!("{} {place} {}", written_at(record), letter(record)),
             Self::Events | Self::Matches if record.value.is_none() => {
@@ -161,6 +162,17 @@ pub(crate) fn written_at(record: &Record) -> String {
 }
 
 /// A dead letter in a line.
+/// What the record says of a match that is not final; nothing of one that is.
+fn became(json: &Json) -> String {
+    let Some(status) = json["status"].as_str() else {
+        return String::new();
+    };
+    match json["reversal"]["amount"].as_str() {
+        Some(amount) => format!(" {status} {amount}"),
+        None => format!(" {status}"),
+    }
+}
+
 fn letter(record: &Record) -> String {
     let headers = record.headers.iter();
     let headers = headers.filter_map(|(name, value)| Some((&**name, value.as_deref()?)));

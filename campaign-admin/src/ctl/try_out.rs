@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rules::Explanation;
 use schemas::{Document as Read, Event, Limits, Span};
 use serde_json::{Value as Json, json};
-use state::Trial;
+use state::{Told, Trial};
 
 use super::api::Api;
 use super::campaign::{self, Local};
@@ -75,6 +75,7 @@ impl TryOut {
                     trial.pass(begin.saturating_add(span.as_millis()));
                 }
                 matches += tell_over(form, &campaigns, &mut trials)?;
+                tell_sequels(form, &campaigns, &mut trials)?;
                 continue;
             }
             count += 1;
@@ -95,6 +96,7 @@ impl TryOut {
                 document["explanations"] = serde_json::to_value(&explanations)?;
             }
             form.print_next(&document, || self.text(&document, &explanations))?;
+            tell_sequels(form, &campaigns, &mut trials)?;
         }
         if form == Form::Table {
             note(format_args!(
@@ -181,6 +183,22 @@ fn tell_over(form: Form, campaigns: &[Local], trials: &mut [Trial<'_>]) -> anyho
         }
     }
     Ok(matches)
+}
+
+/// Tells of what became of matches after they were made.
+fn tell_sequels(form: Form, campaigns: &[Local], trials: &mut [Trial<'_>]) -> anyhow::Result<()> {
+    for (local, trial) in campaigns.iter().zip(trials) {
+        for sequel in trial.take_sequels() {
+            let told = Told::of(&sequel);
+            let mut document = serde_json::to_value(&told)?;
+            document["campaign_id"] = json!(local.id());
+            form.print_next(&document, || {
+                let id = styled(NAME, local.id());
+                format!("{id}: the match of {told}")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn is_not_active(local: &Local) -> bool {

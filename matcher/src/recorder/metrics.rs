@@ -74,7 +74,7 @@ impl RecorderMetrics {
         self.write.observe(took.as_secs_f64());
         let now = Timestamp::now().as_millisecond();
         for row in rows {
-            let age = now.saturating_sub(row.matched_at_millis()).max(0);
+            let age = now.saturating_sub(row.decided_at_millis()).max(0);
             let age = Duration::from_millis(age.unsigned_abs());
             self.match_age.observe(age.as_secs_f64());
         }

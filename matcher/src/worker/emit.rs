@@ -10,10 +10,13 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
-use schemas::{Control, DeadLetterReason, Encoding, Event, Match, MatchWriter, Source};
+use schemas::{
+    Amount, Control, DeadLetterReason, Encoding, Event, Match, MatchStatus, MatchWriter, Reversal,
+    Source,
+};
 use serde_json::value::RawValue;
 use service::kafka::transaction::Open;
-use state::{DueMatch, Partition, Written};
+use state::{DueMatch, Partition, Sequel, Written};
 
 use crate::{dead_letter, trace};
 
@@ -51,6 +54,15 @@ struct Won<'a> {
     occurred_at: Timestamp,
     partition: i32,
     offset: i64,
+    /// When it was decided, and when it is confirmed, if something may become of it: as the customer's state has it.
+    kept: Option<Kept>,
+}
+
+/// What the state of a customer says of a match of which something may become. Milliseconds since 1970.
+#[derive(Clone, Copy)]
+struct Kept {
+    matched_at: i64,
+    confirm_at: Option<i64>,
 }
 
 /// Writes matches, dead letters and the changelog, always to the partition of the event: a transaction then touches
@@ -77,7 +89,7 @@ impl Emitter {
         &mut self,
         transaction: &Open,
         message: &BorrowedMessage<'_>,
-        event: &Event<'_>,
+        (event, decided_at): (&Event<'_>, i64),
         rule: &Rule,
     ) -> Result<usize, KafkaError> {
         let reward = rule
@@ -90,6 +102,13 @@ impl Emitter {
             occurred_at: event.occurred_at,
             partition: message.partition(),
             offset: message.offset(),
+            kept: rule
+                .history()
+                .filter(|it| it.keeps_matches())
+                .map(|_| Kept {
+                    matched_at: decided_at,
+                    confirm_at: state::confirm_at(rule, event.occurred_at.as_millisecond()),
+                }),
         };
         let size = self.send_match(transaction, &decided, rule, reward, carried(message))?;
         // The fields are made only when somebody listens.
@@ -115,6 +134,10 @@ impl Emitter {
             occurred_at: won.event.occurred_at,
             partition,
             offset: won.event.offset,
+            kept: won.confirm_at.map(|confirm_at| Kept {
+                matched_at: won.matched_at,
+                confirm_at: Some(confirm_at),
+            }),
         };
         let reward = Cow::Borrowed(&*won.reward);
         self.send_match(transaction, &decided, won.rule, reward, None)
@@ -128,10 +151,12 @@ impl Emitter {
         reward: Cow<'_, RawValue>,
         headers: Option<OwnedHeaders>,
     ) -> Result<usize, KafkaError> {
-        let matched_at = now_in_millis();
-        self.match_id.clear();
-        write!(self.match_id, "{}:{}", decided.event_id, rule.id())
-            .expect("writing to a string cannot fail");
+        let confirm_at = decided.kept.and_then(|kept| kept.confirm_at);
+        let matched_at = match decided.kept {
+            Some(kept) => moment(kept.matched_at),
+            None => now_in_millis(),
+        };
+        self.name(decided.event_id, rule.id().as_str());
         let won = Match {
             match_id: Cow::Borrowed(&self.match_id),
             event_id: Cow::Borrowed(decided.event_id),
@@ -148,14 +173,105 @@ impl Emitter {
                 partition: decided.partition,
                 offset: decided.offset,
             },
+            status: match confirm_at {
+                Some(_) => MatchStatus::Pending,
+                None => MatchStatus::Granted,
+            },
+            confirm_at: confirm_at.map(moment),
+            confirmed_at: None,
+            reversed_total: None,
+            reversal: None,
         };
         self.value.clear();
         self.matches.write(&won, &mut self.value);
+        self.send(
+            transaction,
+            decided.partition,
+            decided.event_id,
+            matched_at,
+            headers,
+        )
+    }
+
+    /// Writes what became of a match after it was made: that it is confirmed, or taken back. Returns its size in bytes.
+    pub(super) fn write_sequel(
+        &mut self,
+        transaction: &Open,
+        (partition, customer_id): (i32, &str),
+        sequel: &Sequel,
+        message: Option<&BorrowedMessage<'_>>,
+    ) -> Result<usize, KafkaError> {
+        let won = &sequel.won;
+        let reversal = sequel.reversal.as_ref();
+        self.name(&won.event_id, &won.campaign_id);
+        let reward: &RawValue =
+            serde_json::from_str(&won.reward).expect("the reward of a match is JSON");
+        let source = |offset| Source {
+            topic: Cow::Borrowed(&self.outputs.events),
+            partition,
+            offset,
+        };
+        let decided_at = match reversal {
+            Some(reversal) => moment(reversal.reversed_at),
+            None => won.confirmed_at.map_or_else(now_in_millis, moment),
+        };
+        let amount = |decimal| Amount::nearest(decimal).expect("a part of an amount is one");
+        let document = Match {
+            match_id: Cow::Borrowed(&self.match_id),
+            event_id: Cow::Borrowed(&won.event_id),
+            campaign_id: Cow::Borrowed(&won.campaign_id),
+            campaign_version: won.campaign_version,
+            campaigns_offset: won.campaigns_offset,
+            customer_id: Cow::Borrowed(customer_id),
+            event_type: Cow::Borrowed(&won.event_type),
+            occurred_at: won.occurred_at,
+            matched_at: moment(won.matched_at),
+            reward: Cow::Borrowed(reward),
+            source: source(won.offset),
+            status: match reversal {
+                Some(_) => MatchStatus::Reversed,
+                None => MatchStatus::Confirmed,
+            },
+            confirm_at: won.confirm_at.map(moment),
+            confirmed_at: won.confirmed_at.map(moment),
+            reversed_total: (!won.reversed.is_zero()).then(|| amount(won.reversed)),
+            reversal: reversal.map(|reversal| Reversal {
+                reversal_id: Cow::Owned(format!("{}:{}", reversal.event_id, self.match_id)),
+                event_id: Cow::Borrowed(&reversal.event_id),
+                event_type: Cow::Borrowed(&reversal.event_type),
+                occurred_at: reversal.occurred_at,
+                amount: reversal.amount.map(amount),
+                whole: won.is_reversed,
+                reversed_at: decided_at,
+                source: source(reversal.offset),
+            }),
+        };
+        self.value.clear();
+        self.matches.write(&document, &mut self.value);
+        let headers = message.and_then(carried);
+        self.send(transaction, partition, &won.event_id, decided_at, headers)
+    }
+
+    /// Makes the match's name.
+    fn name(&mut self, event_id: &str, campaign_id: &str) {
+        self.match_id.clear();
+        write!(self.match_id, "{event_id}:{campaign_id}").expect("writing to a string cannot fail");
+    }
+
+    /// Sends the value that was written. Returns its size in bytes.
+    fn send(
+        &self,
+        transaction: &Open,
+        partition: i32,
+        event_id: &str,
+        at: Timestamp,
+        headers: Option<OwnedHeaders>,
+    ) -> Result<usize, KafkaError> {
         let mut record = BaseRecord::to(&self.outputs.matches)
-            .partition(decided.partition)
-            .key(decided.event_id.as_bytes())
+            .partition(partition)
+            .key(event_id.as_bytes())
             .payload(&*self.value)
-            .timestamp(matched_at.as_millisecond());
+            .timestamp(at.as_millisecond());
         record.headers = headers;
         transaction.send(record)?;
         Ok(self.value.len())
@@ -263,6 +379,11 @@ impl Emitter {
 fn now_in_millis() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// A time in milliseconds since 1970, as a point in time.
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 
 fn carried(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {

@@ -10,6 +10,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use rdkafka::Timestamp;
 use schemas::DeadLetterReason;
 use service::Metrics;
+use state::Sequel;
 
 use super::disk::DiskMemory;
 use super::restore::Course;
@@ -20,6 +21,8 @@ use crate::group::Share;
 pub struct WorkerMetrics {
     events: IntCounter,
     matches: IntCounter,
+    confirmed: IntCounter,
+    reversals: IntCounter,
     undefined_rewards: IntCounter,
     dead_letters: IntCounterVec,
     event_age: Histogram,
@@ -56,6 +59,14 @@ impl WorkerMetrics {
                 "Events processed and committed.",
             ),
             matches: metrics.counter("matcher_matches_total", "Matches committed."),
+            confirmed: metrics.counter(
+                "matcher_matches_confirmed_total",
+                "Matches that were held and are confirmed.",
+            ),
+            reversals: metrics.counter(
+                "matcher_reversals_total",
+                "Returns that took back a match, or a part of it.",
+            ),
             undefined_rewards: metrics.counter(
                 "matcher_undefined_rewards_total",
                 "Campaigns not won because an expression of their reward had no value for the event.",
@@ -139,6 +150,8 @@ impl WorkerMetrics {
         }
         self.taken_before.inc_by(tally.taken_before);
         self.erased.inc_by(tally.erased);
+        self.confirmed.inc_by(tally.confirmed);
+        self.reversals.inc_by(tally.reversals);
         self.transactions
             .with_label_values(&["committed"])
             .observe(took.as_secs_f64());
@@ -202,6 +215,8 @@ pub(super) struct Tally {
     duplicates: BTreeMap<String, u64>,
     taken_before: u64,
     pub(super) erased: u64,
+    confirmed: u64,
+    reversals: u64,
 }
 
 /// What one worker remembers.
@@ -228,6 +243,15 @@ impl Tally {
             reason = "milliseconds of an age fit a double"
         )]
         self.ages.push(age as f64 / 1000.0);
+    }
+
+    /// Something became of a match after it was made.
+    pub(super) fn followed(&mut self, sequel: &Sequel) {
+        if sequel.reversal.is_some() {
+            self.reversals += 1;
+        } else {
+            self.confirmed += 1;
+        }
     }
 
     /// A match whose time to wait was over at `due`, milliseconds since 1970.

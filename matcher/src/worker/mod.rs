@@ -32,7 +32,7 @@ use service::kafka::record;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
-use state::{Arrival, Decided, Engine, EventTimes, StateError, Undecided};
+use state::{Arrival, Decided, Due, Engine, EventTimes, StateError, Undecided};
 
 use self::clock::Clock;
 use self::customers::Customers;
@@ -149,7 +149,8 @@ impl Worker {
             events: settings.events_topic.clone(),
         };
         Self {
-            engine: Engine::new(reader, settings.limits, settings.times),
+            engine: Engine::new(reader, settings.limits, settings.times)
+                .with_clock(|| jiff::Timestamp::now().as_millisecond()),
             clock: Clock::default(),
             emitter: Emitter::new(outputs, settings.encoding),
             values: Values::Whole,
@@ -363,12 +364,12 @@ impl Worker {
             None => engine.decide(record, arrival, &batch.rules, partition, &mut winners),
         };
         match decided {
-            Ok(Decided::New(event)) => {
+            Ok(Decided::New(event, decided_at)) => {
                 for rule in winners {
                     batch.load.output_bytes += STATE_BYTES
                         + self
                             .emitter
-                            .write_match(&batch.transaction, message, &event, rule)
+                            .write_match(&batch.transaction, message, (&event, decided_at), rule)
                             .map_err(Rebuild::Produce)?;
                     batch.tally.matched(message.timestamp());
                 }
@@ -400,6 +401,17 @@ impl Worker {
             }
             Err(Undecided::State(error)) => return Err(error.into()),
         }
+        for sequel in self.engine.take_sequels() {
+            // The key of an event that was read is its customer.
+            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            let whose = (message.partition(), customer.unwrap_or_default());
+            batch.load.output_bytes += STATE_BYTES
+                + self
+                    .emitter
+                    .write_sequel(&batch.transaction, whose, &sequel, Some(message))
+                    .map_err(Rebuild::Produce)?;
+            batch.tally.followed(&sequel);
+        }
         batch.tally.undefined_rewards += self.engine.take_undefined_rewards();
         batch
             .positions
@@ -408,7 +420,7 @@ impl Worker {
         Ok((batch, None))
     }
 
-    /// Writes the matches of events whose time to wait is over.
+    /// Writes what is due: matches of events whose time to wait is over, and matches that are confirmed.
     fn fire(&mut self, customers: &mut Customers, mut state: State) -> Result<State, Rebuild> {
         for (number, time) in customers.due() {
             let mut batch = self.batch(state)?;
@@ -419,12 +431,22 @@ impl Worker {
                 if due.is_empty() {
                     break;
                 }
-                for won in due {
-                    batch.load.output_bytes += self
-                        .emitter
-                        .write_due(&batch.transaction, number, &won)
-                        .map_err(Rebuild::Produce)?;
-                    batch.tally.was_due(won.event.due);
+                for due in due {
+                    let written = match &due {
+                        Due::Match(won) => {
+                            batch.tally.was_due(won.event.due);
+                            self.emitter.write_due(&batch.transaction, number, won)
+                        }
+                        Due::Sequel {
+                            customer_id,
+                            sequel,
+                        } => {
+                            batch.tally.followed(sequel);
+                            let whose = (number, &**customer_id);
+                            (self.emitter).write_sequel(&batch.transaction, whose, sequel, None)
+                        }
+                    };
+                    batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
                 }
             }
             // A transaction commits offsets; where no event came these are the ones that are committed.

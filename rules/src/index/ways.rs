@@ -60,7 +60,9 @@ impl<'r> Ways<'r> {
         let mut ways = Self::default();
         for (place, rule) in (0..).zip(rules) {
             let schedule = rule.schedule();
-            let is_scheduled = schedule.start.is_some() || schedule.end.is_some();
+            // What an event won is taken back also when the campaign is over.
+            let is_scheduled =
+                (schedule.start.is_some() || schedule.end.is_some()) && !rule.takes_back();
             for conjunction in rule.interest().conjunctions() {
                 ways.add(place, is_scheduled, conjunction, paths);
             }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value as Json};
 
 use super::write::{ACTIONS, STATUSES};
 use crate::{
-    Campaign, CampaignChange, CampaignError, ChangeError, Document, Match, MatchError, Node,
-    Source, Value,
+    Amount, Campaign, CampaignChange, CampaignError, ChangeError, Document, Match, MatchError,
+    MatchStatus, Node, Reversal, Source, Value,
 };
 
 /// The campaign of a decoded value.
@@ -76,7 +76,6 @@ pub(crate) fn won(document: &Document) -> Result<Match<'static>, MatchError> {
 }
 
 fn won_of(root: Node<'_>) -> Result<Match<'static>, String> {
-    let source = root.get("source").ok_or("source is missing")?;
     let reward = root.get("reward").ok_or("reward is missing")?;
     let reward = serde_json::value::to_raw_value(&reward_json(reward)?);
     let reward: Box<RawValue> = reward.map_err(|error| error.to_string())?;
@@ -92,13 +91,69 @@ fn won_of(root: Node<'_>) -> Result<Match<'static>, String> {
         occurred_at: moment(root, "occurred_at")?,
         matched_at: moment(root, "matched_at")?,
         reward: Cow::Owned(reward),
-        source: Source {
-            topic: owned(source, "topic")?,
-            partition: i32::try_from(whole(source, "partition")?)
-                .map_err(|_| "partition is out of range")?,
-            offset: whole(source, "offset")?,
+        source: source(root)?,
+        status: match present(root, "status") {
+            Some(status) => status_of(text("status", status)?)?,
+            None => MatchStatus::Granted,
+        },
+        confirm_at: optional(root, "confirm_at", moment)?,
+        confirmed_at: optional(root, "confirmed_at", moment)?,
+        reversed_total: optional(root, "reversed_total", amount)?,
+        reversal: match present(root, "reversal") {
+            Some(reversal) => Some(reversal_of(reversal)?),
+            None => None,
         },
     })
+}
+
+fn status_of(word: &str) -> Result<MatchStatus, String> {
+    MatchStatus::of(word)
+        .ok_or_else(|| format!("a later release says that it is {word:?}; upgrade this one"))
+}
+
+fn reversal_of(reversal: Node<'_>) -> Result<Reversal<'static>, String> {
+    Ok(Reversal {
+        reversal_id: owned(reversal, "reversal_id")?,
+        event_id: owned(reversal, "event_id")?,
+        event_type: owned(reversal, "event_type")?,
+        occurred_at: moment(reversal, "occurred_at")?,
+        amount: optional(reversal, "amount", amount)?,
+        whole: match reversal.get("whole").map(Node::value) {
+            Some(Value::Bool(whole)) => whole,
+            _ => return Err("whole is neither true nor false".to_owned()),
+        },
+        reversed_at: moment(reversal, "reversed_at")?,
+        source: source(reversal)?,
+    })
+}
+
+fn source(of: Node<'_>) -> Result<Source<'static>, String> {
+    let source = of.get("source").ok_or("source is missing")?;
+    Ok(Source {
+        topic: owned(source, "topic")?,
+        partition: i32::try_from(whole(source, "partition")?)
+            .map_err(|_| "partition is out of range")?,
+        offset: whole(source, "offset")?,
+    })
+}
+
+/// A field that is there and is not null.
+fn present<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
+    let field = node.get(name)?;
+    (!matches!(field.value(), Value::Null)).then_some(field)
+}
+
+fn optional<T>(
+    node: Node<'_>,
+    name: &str,
+    read: impl Fn(Node<'_>, &str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    present(node, name).map(|_| read(node, name)).transpose()
+}
+
+fn amount(node: Node<'_>, name: &str) -> Result<Amount, String> {
+    let field = node.get(name).ok_or_else(|| format!("{name} is missing"))?;
+    Amount::parse(text(name, field)?).map_err(|error| error.to_string())
 }
 
 /// The change of a decoded value.

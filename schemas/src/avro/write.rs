@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
-use crate::{Amount, Campaign, CampaignChange, Match, Reward, RewardAmount, Schedule};
+use crate::{
+    Amount, Campaign, CampaignChange, Match, Reversal, Reward, RewardAmount, Schedule, Source,
+};
 
 /// Decimals after the point of every amount, as the schemas have it.
 const AMOUNT_SCALE: u32 = 10;
@@ -123,9 +125,29 @@ impl Out<'_> {
         self.micros(won.occurred_at);
         self.micros(won.matched_at);
         self.0.extend_from_slice(reward);
-        self.text(&won.source.topic);
-        self.long(won.source.partition.into());
-        self.long(won.source.offset);
+        self.source(&won.source);
+        self.text(won.status.as_str());
+        self.nullable(won.confirm_at, Self::micros);
+        self.nullable(won.confirmed_at, Self::micros);
+        self.nullable(won.reversed_total, Self::amount);
+        self.nullable(won.reversal.as_ref(), Self::reversal);
+    }
+
+    fn source(&mut self, source: &Source<'_>) {
+        self.text(&source.topic);
+        self.long(source.partition.into());
+        self.long(source.offset);
+    }
+
+    fn reversal(&mut self, reversal: &Reversal<'_>) {
+        self.text(&reversal.reversal_id);
+        self.text(&reversal.event_id);
+        self.text(&reversal.event_type);
+        self.micros(reversal.occurred_at);
+        self.nullable(reversal.amount, Self::amount);
+        self.0.push(reversal.whole.into());
+        self.micros(reversal.reversed_at);
+        self.source(&reversal.source);
     }
 
     /// Versions are checked to fit where a campaign comes in.

@@ -232,6 +232,41 @@ fn amounts_are_exact_at_both_ends_of_their_range() {
 }
 
 #[test]
+fn what_becomes_of_a_match_later_comes_back_and_what_older_releases_wrote_is_granted() {
+    let schema = contract("matches").schema;
+    let mut won = match_json();
+    won["confirm_at"] = "2026-12-08T09:30:00.123456Z".into();
+    for status in ["pending", "confirmed", "reversed"] {
+        won["status"] = status.into();
+        if status == "confirmed" {
+            won["confirmed_at"] = "2026-12-08T09:30:00.624Z".into();
+        }
+        if status == "reversed" {
+            won["reversed_total"] = "2.51".into();
+            won["reversal"] = json!({
+                "reversal_id": "r-1:e-1:ten", "event_id": "r-1", "event_type": "refund",
+                "occurred_at": "2026-12-09T09:30:00Z", "amount": "0.01", "whole": true,
+                "reversed_at": "2026-12-09T09:30:01.5Z",
+                "source": {"topic": "events", "partition": 2, "offset": 9_000_000_001_i64},
+            });
+        }
+        let value = written_match(&won, WRITTEN);
+        assert_eq!(read("matches", &mut reader(schema), &value), won);
+        let value = written_match(&won, Encoding::Json);
+        assert_eq!(read("matches", &mut Reader::json(), &value), won);
+    }
+    // The fields that were there before: what an older release wrote, with its own schema.
+    let mut older: Json = serde_json::from_str(schema).unwrap();
+    let fields = older["fields"].as_array_mut().unwrap();
+    fields.truncate(11);
+    assert_eq!(fields[10]["name"], "source");
+    let value = written_match(&match_json(), WRITTEN);
+    let value = &value[..value.len() - 12];
+    let mut reader = reader(&older.to_string());
+    assert_eq!(read("matches", &mut reader, value), match_json());
+}
+
+#[test]
 fn without_a_registry_the_same_documents_are_json() {
     assert_eq!(
         String::from_utf8(written_event(Encoding::Json)).unwrap(),
@@ -447,18 +482,22 @@ fn a_state_that_a_later_release_brings_is_a_draft() {
 
 #[test]
 fn what_a_later_release_asks_of_matches_is_not_ignored() {
-    // Without its hold a campaign would pay more than it says.
-    let hold = json!({"name": "hold", "type": ["null", "string"], "default": null, "doc": "d"});
+    // Without its holdout a campaign would pay more than it says.
+    let holdout =
+        json!({"name": "holdout", "type": ["null", "string"], "default": null, "doc": "d"});
     let mut later: Json = serde_json::from_str(contract("campaigns").schema).unwrap();
-    later["fields"].as_array_mut().unwrap().push(hold);
+    later["fields"].as_array_mut().unwrap().push(holdout);
     let later = later.to_string();
-    let with = |hold: Avro| {
+    let with = |holdout: Avro| {
         let mut fields = fields(&written("campaigns"), contract("campaigns").schema);
-        fields.push(("hold".into(), hold));
+        fields.push(("holdout".into(), holdout));
         reader(&later).read_campaign(Encoded::plain(&value(fields, &later)))
     };
     assert!(with(Avro::Union(0, Avro::Null.into())).is_ok());
     let limited = Avro::Union(1, Avro::String("no".into()).into());
     let error = with(limited).unwrap_err();
-    assert!(error.to_string().contains("hold"), "{error}");
+    assert!(
+        error.to_string().contains("holdout is not supported"),
+        "{error}"
+    );
 }

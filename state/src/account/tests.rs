@@ -4,7 +4,7 @@ use schemas::{Campaign, Document, Event, Limits};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::decide::{event_hash, judge};
+use crate::decide::{Occasion, event_hash, judge};
 
 fn rule(campaign: &Json) -> Rule {
     let mut whole = json!({
@@ -33,7 +33,12 @@ fn customer(rules: &[&Rule], events: &[(&str, &str, Json)]) -> Customer {
         concerned.retain(|rule| rule.concerns(&event));
         let at = event.occurred_at.as_millisecond();
         customer.see(at, event_hash(event.event_id));
-        judge(&mut concerned, &event, offset, &mut customer);
+        let occasion = Occasion {
+            event: &event,
+            offset,
+            now: at,
+        };
+        judge(&mut concerned, occasion, &mut customer, &mut Vec::new());
     }
     customer
 }
@@ -110,4 +115,41 @@ fn nothing_is_nothing() {
     let account = Account::of(&Customer::default(), [&rule(&json!({}))], 0);
     assert!(account.is_empty());
     assert_eq!(account.to_string(), "nothing is remembered");
+}
+
+#[test]
+fn what_is_held_and_what_may_be_taken_back_is_told_with_what_is_left_of_it() {
+    let both = rule(&json!({
+        "hold": "14d", "reward": {"kind": "credit", "amount": "10.00", "currency": "USD"},
+        "reverse_on": {"event_type": ["refund"], "same": "payload.order", "amount": "payload.amount", "within": "30d"},
+    }));
+    let order = |order: &str, amount: i64| json!({"order": order, "amount": amount});
+    let customer = customer(
+        &[&both],
+        &[
+            ("purchase", "10:00", order("a", 75)),
+            ("purchase", "11:00", order("b", 10)),
+            ("refund", "12:00", order("a", 25)),
+            ("refund", "13:00", order("b", 10)),
+            ("refund", "14:00", order("c", 5)),
+        ],
+    );
+    let mut bytes = Vec::new();
+    customer.write(&mut bytes);
+    assert_eq!(bytes[0], 2);
+    assert_eq!(Customer::from_bytes(&bytes).unwrap(), customer);
+    assert_eq!(
+        told(&customer, &[&both], "25T00:00"),
+        "5 events will not count again; the first is of 2026-11-24T10:00:00Z, the last of 2026-11-24T14:00:00Z\n\
+         ten, version 3, active\n  \
+         match of e-0 of 2026-11-24T10:00:00Z is pending, confirmed at 2026-12-08T10:00:00Z, 6.67 of it are left, \
+         can be taken back until 2026-12-24T10:00:00Z\n  \
+         match of e-1 of 2026-11-24T11:00:00Z is reversed, 0 of it are left\n\
+         returns that wait for what they take back\n  \
+         refund e-4 of 2026-11-24T14:00:00Z, until 2026-12-24T14:00:00Z"
+    );
+    // Of a campaign that is there no more what is owed is owed all the same.
+    let told = told(&customer, &[], "25T00:00");
+    let owed = "\n  ten: match of e-0 of 2026-11-24T10:00:00Z is pending, confirmed at 2026-12-08T10:00:00Z, 6.67 of it";
+    assert!(told.contains(owed), "{told}");
 }

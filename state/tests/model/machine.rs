@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rules::decide::Record;
 use rules::{Rule, RuleSet};
+use rust_decimal::Decimal;
 use schemas::{Campaign, Limits, Reader, Unread};
-use state::{Arrival, Decided, Engine, Partition, Undecided};
+use state::{Arrival, Decided, Due, Engine, Partition, Sequel, Undecided};
 
 use super::plain::{Model, Outcome};
 use super::stream::{Arriving, Erase, Step, Stream};
@@ -87,9 +88,11 @@ impl Machine {
             &mut winners,
         );
         match decided {
-            Ok(Decided::New(_)) => {
+            Ok(Decided::New(..)) => {
                 let ids = winners.iter().map(|rule| rule.id().to_string());
-                Outcome::New(ids.collect())
+                let ids = ids.collect();
+                let sequels = self.engine.take_sequels();
+                Outcome::New(ids, sequels.iter().map(back).collect())
             }
             Ok(Decided::Duplicate(_)) => Outcome::Duplicate,
             Ok(Decided::TakenBefore | Decided::Erased(_)) => {
@@ -120,9 +123,17 @@ impl Machine {
                 won.sort();
                 return won;
             }
-            won.extend(due.into_iter().map(|it| {
-                let id = it.rule.id().to_string();
-                (id, it.event.event_id.into_string())
+            won.extend(due.into_iter().map(|due| match due {
+                Due::Match(it) => {
+                    let id = it.rule.id().to_string();
+                    (id, it.event.event_id.into_string())
+                }
+                Due::Sequel { sequel, .. } => {
+                    assert_eq!(sequel.reversal, None);
+                    let (won, reversed) = (&sequel.won, sequel.won.reversed.normalize());
+                    let what = format!("{} confirmed, less {reversed}", won.event_id);
+                    (won.campaign_id.to_string(), what)
+                }
             }));
         }
     }
@@ -147,6 +158,23 @@ impl Machine {
         self.partition = Partition::default();
         self.partition = self.place.restart(&self.log);
     }
+}
+
+/// What a return took back, in the words of the model.
+fn back(sequel: &Sequel) -> String {
+    let Sequel { won, reversal } = sequel;
+    let reversal = reversal.as_ref().expect("nothing is confirmed by an event");
+    let amount = reversal.amount.map(|amount| amount.normalize());
+    // At each step: what is taken back is not more than there is, and no part of it is negative.
+    assert!(reversal.amount.is_none_or(|amount| amount >= Decimal::ZERO));
+    assert!(won.amount.is_none_or(|amount| won.reversed <= amount));
+    assert!(!won.is_reversed || won.amount.is_none_or(|amount| won.reversed == amount));
+    let (name, total) = (
+        format!("{}:{}", won.event_id, won.campaign_id),
+        won.reversed.normalize(),
+    );
+    let (by, whole) = (&reversal.event_id, won.is_reversed);
+    format!("{name} by {by}: {amount:?}, {total} in all, whole {whole}")
 }
 
 /// Runs a stream without any fault and compares step by step.

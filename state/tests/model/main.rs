@@ -1,6 +1,7 @@
 //! The engine against a plain model, on streams that are out of order, repeated, at the edges of windows, with campaigns
 //! that change, batches that are given up and crashes at every step.
 
+mod books;
 mod machine;
 mod plain;
 mod stream;
@@ -48,7 +49,7 @@ fn a_batch_that_is_given_up_or_lost_at_any_step_changes_nothing() {
 #[test]
 fn the_streams_have_all_that_can_happen() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for seed in 0..500 {
+    for seed in 0..1_000 {
         let stream = Stream::new(seed);
         let mut model = Model::new(stream.times);
         for step in &stream.steps {
@@ -63,13 +64,20 @@ fn the_streams_have_all_that_can_happen() {
                     "erased".to_owned()
                 }
                 Step::Event(event) => match model.take(event) {
-                    Outcome::New(ids) if ids.is_empty() => "no match".to_owned(),
-                    Outcome::New(_) => "match".to_owned(),
+                    Outcome::New(_, sequels) if sequels.iter().any(|it| it.ends_with("false")) => {
+                        "a part is taken back".to_owned()
+                    }
+                    Outcome::New(_, sequels) if !sequels.is_empty() => "taken back".to_owned(),
+                    Outcome::New(ids, _) if ids.is_empty() => "no match".to_owned(),
+                    Outcome::New(..) => "match".to_owned(),
                     Outcome::Duplicate => "duplicate".to_owned(),
                     Outcome::Refused(code) => code.to_owned(),
                 },
-                Step::Due(now) if model.due(*now).is_empty() => continue,
-                Step::Due(_) => "due".to_owned(),
+                Step::Due(now) => match model.due(*now).last() {
+                    None => continue,
+                    Some((_, what)) if what.contains("confirmed") => "confirmed".to_owned(),
+                    Some(_) => "due".to_owned(),
+                },
             };
             *seen.entry(what).or_default() += 1;
         }
@@ -88,6 +96,9 @@ fn the_streams_have_all_that_can_happen() {
         "limit",
         "erased",
         "group",
+        "taken back",
+        "a part is taken back",
+        "confirmed",
     ] {
         assert!(
             seen.get(what).is_some_and(|count| *count > 50),

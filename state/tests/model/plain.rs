@@ -6,16 +6,17 @@ use jiff::{Timestamp, ToSpan as _};
 use rules::Pattern;
 use rust_decimal::Decimal;
 use schemas::across::{Across, Aggregate, Asks, Limit, LimitSpan, OnChange, Period, Window, Zone};
-use schemas::{Campaign, Document, Event, Limits, Status, When};
+use schemas::{Campaign, Document, Event, Limits, ReverseOn, Status, When};
 use serde_json::{Value as Json, json};
 use state::EventTimes;
 
+use crate::books::{Back, Books, Returned};
 use crate::stream::{Arriving, Erase};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Taken in; the campaigns it won.
-    New(Vec<String>),
+    /// Taken in; the campaigns it won, and what became of matches.
+    New(Vec<String>, Vec<String>),
     Duplicate,
     Refused(&'static str),
 }
@@ -30,9 +31,11 @@ pub(crate) struct Model {
     seen: BTreeSet<(String, String)>,
     /// Everything that ever counted.
     counted: BTreeMap<Counted, Vec<Arriving>>,
-    /// Every match that counts for a limit.
-    granted: BTreeMap<Counted, Vec<(i64, Decimal)>>,
+    /// Every match that counts for a limit: when it was won, what counts of it, and its name.
+    granted: BTreeMap<Counted, Vec<(i64, Decimal, String)>>,
     waiting: Vec<Anchor>,
+    /// Every match of which something may become, and every return.
+    books: Books,
     /// Why events that met a campaign's pattern did not win.
     pub(crate) reasons: BTreeMap<&'static str, usize>,
 }
@@ -54,6 +57,7 @@ impl Model {
             counted: BTreeMap::new(),
             granted: BTreeMap::new(),
             waiting: Vec::new(),
+            books: Books::default(),
             reasons: BTreeMap::new(),
         }
     }
@@ -73,17 +77,30 @@ impl Model {
         }
         let moment = Timestamp::from_millisecond(event.at).unwrap();
         let campaigns = self.campaigns.values();
-        let live =
-            campaigns.filter(|it| it.status == Status::Active && it.schedule.contains(moment));
+        let is_live = |it: &Campaign| it.status == Status::Active && it.schedule.contains(moment);
+        let live = campaigns.filter(|it| is_live(it));
         let concerned: Vec<Campaign> = live
             .filter(|campaign| patterns(campaign).any(|pattern| is_met(pattern, event)))
             .cloned()
             .collect();
-        if concerned.is_empty() {
-            return Outcome::New(Vec::new());
+        // Also of campaigns that nothing wins any more.
+        let returns: Vec<(String, ReverseOn)> = (self.campaigns.values())
+            .filter_map(|it| Some((it.id.to_string(), it.reverse_on.clone()?)))
+            .filter(|(_, reverse_on)| is_met(&reverse_on.when, event))
+            .collect();
+        if concerned.is_empty() && returns.is_empty() {
+            return Outcome::New(Vec::new(), Vec::new());
         }
         if !self.seen.insert((event.customer.clone(), event.id.clone())) {
             return Outcome::Duplicate;
+        }
+        let mut sequels = Vec::new();
+        for (campaign, reverse_on) in &returns {
+            let Some(returned) = Returned::of(campaign, reverse_on, event) else {
+                continue;
+            };
+            let back = self.books.take_back(returned);
+            sequels.extend(self.follow(&back));
         }
         let mut could_win = Vec::new();
         for campaign in concerned {
@@ -95,7 +112,36 @@ impl Model {
                 could_win.push(campaign);
             }
         }
-        Outcome::New(self.share(could_win, event))
+        let won = self.share(could_win, event);
+        for id in &won {
+            let campaign = self.campaigns[id].clone();
+            let back = self.books.keep(&campaign, event, event.at);
+            sequels.extend(self.follow(&back));
+        }
+        Outcome::New(won, sequels)
+    }
+
+    /// Gives back what was used of limits, and says what happened.
+    fn follow(&mut self, back: &[Back]) -> Vec<String> {
+        for back in back {
+            if back.keeps_limits {
+                continue;
+            }
+            for ((customer, _), matches) in &mut self.granted {
+                if *customer != back.customer {
+                    continue;
+                }
+                for (_, counts, name) in matches.iter_mut() {
+                    if *name == back.name {
+                        *counts -= back.amount.unwrap_or_default();
+                    }
+                }
+                if back.whole {
+                    matches.retain(|(_, _, name)| *name != back.name);
+                }
+            }
+        }
+        back.iter().map(ToString::to_string).collect()
     }
 
     /// The best first: each takes what those before it have left.
@@ -112,7 +158,7 @@ impl Model {
             });
             if !has_room {
                 *self.reasons.entry("group").or_default() += 1;
-            } else if self.grant(&campaign, &event.customer, event.at) {
+            } else if self.grant(&campaign, event, event.at) {
                 won.push(campaign);
             }
         }
@@ -128,6 +174,7 @@ impl Model {
         self.counted.retain(|(customer, _), _| !is_theirs(customer));
         self.granted.retain(|(customer, _), _| !is_theirs(customer));
         (self.waiting).retain(|anchor| !is_theirs(&anchor.event.customer));
+        self.books.forget(&erase.customer);
     }
 
     fn count(&mut self, campaign: &Campaign, event: &Arriving) {
@@ -233,35 +280,38 @@ impl Model {
         }
     }
 
-    fn grant(&mut self, campaign: &Campaign, customer: &str, at: i64) -> bool {
+    fn grant(&mut self, campaign: &Campaign, event: &Arriving, at: i64) -> bool {
         let amount = amount(campaign);
+        let customer = &event.customer;
+        let won = (at, amount, format!("{}:{}", event.id, campaign.id));
         let shared = campaign.stacking.iter().flat_map(|it| &it.per_customer.0);
         let limits = campaign.limits.per_customer.0.iter().chain(shared);
         let names: Vec<Counted> = limit_names(campaign)
-            .map(|name| (customer.to_owned(), name))
+            .map(|name| (customer.clone(), name))
             .collect();
         for (limit, name) in limits.zip(&names) {
             let mut matches = self.granted.get(name).cloned().unwrap_or_default();
-            matches.push((at, amount));
+            matches.push(won.clone());
             if !keeps(limit, &matches, at) {
                 *self.reasons.entry("limit").or_default() += 1;
                 return false;
             }
         }
         for name in names {
-            self.granted.entry(name).or_default().push((at, amount));
+            self.granted.entry(name).or_default().push(won.clone());
         }
         true
     }
 
-    /// Campaign and event of what is due.
+    /// Campaign and event of what is due, and what is confirmed.
     pub(crate) fn due(&mut self, now: i64) -> Vec<(String, String)> {
+        let confirmed = self.books.confirm(now);
         let waiting = std::mem::take(&mut self.waiting);
         let (mut over, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|anchor| anchor.due <= now);
         self.waiting = waiting;
         over.sort_by(|a, b| (a.due, &a.event.id).cmp(&(b.due, &b.event.id)));
-        let mut won = Vec::new();
+        let mut won = confirmed;
         for anchor in over {
             let happened = self.counted(&anchor.event.customer, &anchor.condition);
             let after = anchor.event.at;
@@ -277,7 +327,8 @@ impl Model {
             let still = names(&campaign).zip(&campaign.across);
             let mut still = still.filter(|(_, across)| across.asks == Asks::Absent);
             let is_same = still.any(|(names, _)| names[0] == anchor.condition);
-            if is_live && is_same && self.grant(&campaign, &anchor.event.customer, anchor.due) {
+            if is_live && is_same && self.grant(&campaign, &anchor.event, anchor.due) {
+                self.books.keep(&campaign, &anchor.event, anchor.due);
                 won.push((anchor.campaign, anchor.event.id));
             }
         }
@@ -443,9 +494,9 @@ fn stretch(period: Period, zone: &Zone, at: i64) -> jiff::civil::Date {
 }
 
 /// Whether the limit is kept, the last match included.
-fn keeps(limit: &Limit, matches: &[(i64, Decimal)], at: i64) -> bool {
-    let fits = |inside: Vec<&(i64, Decimal)>| {
-        let sum: Decimal = inside.iter().map(|(_, amount)| *amount).sum();
+fn keeps(limit: &Limit, matches: &[(i64, Decimal, String)], at: i64) -> bool {
+    let fits = |inside: Vec<&(i64, Decimal, String)>| {
+        let sum: Decimal = inside.iter().map(|(_, amount, _)| *amount).sum();
         limit
             .times
             .is_none_or(|times| inside.len() <= times as usize)
@@ -454,22 +505,24 @@ fn keeps(limit: &Limit, matches: &[(i64, Decimal)], at: i64) -> bool {
     match &limit.span {
         LimitSpan::Ever => fits(matches.iter().collect()),
         LimitSpan::Per(period, zone) => {
-            let same =
-                |it: &&(i64, Decimal)| stretch(*period, zone, it.0) == stretch(*period, zone, at);
+            let same = |it: &&(i64, Decimal, String)| {
+                stretch(*period, zone, it.0) == stretch(*period, zone, at)
+            };
             fits(matches.iter().filter(same).collect())
         }
         // Whichever stretch of that length with the match in it one looks at.
-        LimitSpan::Every(span) => matches.iter().all(|(end, _)| {
+        LimitSpan::Every(span) => matches.iter().all(|(end, _, _)| {
             if at <= end - span.as_millis() || *end < at {
                 return true;
             }
-            let inside = |it: &&(i64, Decimal)| end - span.as_millis() < it.0 && it.0 <= *end;
+            let inside =
+                |it: &&(i64, Decimal, String)| end - span.as_millis() < it.0 && it.0 <= *end;
             fits(matches.iter().filter(inside).collect())
         }),
     }
 }
 
-fn values(event: &Arriving, of: &str) -> Vec<Json> {
+pub(crate) fn values(event: &Arriving, of: &str) -> Vec<Json> {
     let root: Json = serde_json::from_str(&event.json()).unwrap();
     let mut found = vec![root];
     let flat = |found: Vec<Json>| -> Vec<Json> {
@@ -488,7 +541,7 @@ fn values(event: &Arriving, of: &str) -> Vec<Json> {
     flat(found)
 }
 
-fn decimal(value: &Json) -> Option<Decimal> {
+pub(crate) fn decimal(value: &Json) -> Option<Decimal> {
     match value {
         Json::String(text) => text.parse().ok(),
         Json::Number(number) => number.to_string().parse().ok(),

@@ -88,6 +88,9 @@ impl Stream {
         let customers = vec!["ann".to_owned(), "bob".to_owned()];
         let mut steps = Vec::new();
         let count = 1 + dice.below(3);
+        // In one of three hardly anything happens but that what was bought comes back.
+        let is_shop = dice.one_in(3);
+        let campaign = if is_shop { shop_campaign } else { campaign };
         for number in 0..count {
             steps.push(Step::Change(campaign(&mut dice, number)));
         }
@@ -109,7 +112,7 @@ impl Stream {
                     again.record = record;
                     steps.push(Step::Event(again));
                 }
-                6 if dice.one_in(2) => steps.push(Step::Erase(Erase {
+                6 if dice.one_in(if is_shop { 8 } else { 2 }) => steps.push(Step::Erase(Erase {
                     customer: dice.pick(&customers),
                     record,
                 })),
@@ -126,13 +129,14 @@ impl Stream {
                         -HOUR,
                         -HOUR - 1,
                     ];
+                    let late = if is_shop { &late[..5] } else { &late[..] };
                     let event = Arriving {
                         id: format!("e-{number}"),
                         customer: dice.pick(&customers),
-                        kind: dice.pick(&KINDS),
-                        at: record - dice.pick(&late),
+                        kind: dice.pick(if is_shop { &KINDS[..2] } else { &KINDS[..] }),
+                        at: record - dice.pick(late),
                         record,
-                        payload: payload(&mut dice),
+                        payload: payload(&mut dice, is_shop),
                     };
                     sent.push(event.clone());
                     steps.push(Step::Event(event));
@@ -148,17 +152,38 @@ impl Stream {
     }
 }
 
-fn payload(dice: &mut Dice) -> Json {
+fn payload(dice: &mut Dice, is_shop: bool) -> Json {
+    if is_shop {
+        let amounts = [
+            json!(100),
+            json!(75),
+            json!("33.33"),
+            json!(25),
+            json!(-10),
+            json!(1),
+        ];
+        let mut payload = json!({"order": dice.pick(&[1, 1, 2]), "sku": "a"});
+        if !dice.one_in(8) {
+            payload["amount"] = dice.pick(&amounts);
+        }
+        return payload;
+    }
     let amounts = [
+        json!(100),
+        json!(70),
         json!(10),
         json!("10.00"),
         json!(0.1),
+        json!(3),
         json!(25.5),
         json!(-5),
         json!("ten"),
         json!(null),
     ];
     let mut payload = json!({"sku": dice.pick(&["a", "b", "c"])});
+    if !dice.one_in(6) {
+        payload["order"] = dice.pick(&[json!(1), json!(1), json!(2), json!("2"), json!([1, 2])]);
+    }
     if !dice.one_in(5) {
         payload["amount"] = dice.pick(&amounts);
     }
@@ -168,11 +193,54 @@ fn payload(dice: &mut Dice) -> Json {
     payload
 }
 
+/// A campaign whose matches are taken back, as a shop would write it.
+fn shop_campaign(dice: &mut Dice, number: u64) -> Box<Campaign> {
+    let mut document = json!({
+        "id": format!("c-{number}"), "name": "c", "when": {"event_type": ["purchase"]},
+        "reward": {"kind": "credit", "amount": dice.pick(&["10.00", "2.50", "0.05", "0.006"])},
+        "reverse_on": {
+            "event_type": ["refund"], "same": "payload.order", "amount": "payload.amount",
+            "within": dice.pick(&["5h", "1d", "90d"]),
+        },
+    });
+    if !dice.one_in(3) {
+        document["reward"]["currency"] = json!(dice.pick(&["USD", "JPY", "KWD"]));
+    }
+    if dice.one_in(2) {
+        document["hold"] = json!(dice.pick(&["3h", "1d"]));
+    }
+    if dice.one_in(2) {
+        document["limits"] = json!({"per_customer": limit(dice)});
+    }
+    if dice.one_in(6) {
+        document["status"] = json!("paused");
+    }
+    if dice.one_in(4) {
+        document["schedule"] = json!({"end": "2026-10-25T12:00:00Z"});
+    }
+    if dice.one_in(4) {
+        document["reverse_on"]["limits"] = json!("keep");
+    }
+    Box::new(Campaign::from_json(document.to_string().as_bytes()).unwrap())
+}
+
 fn campaign(dice: &mut Dice, number: u64) -> Box<Campaign> {
     let mut document = json!({
         "id": format!("c-{number}"), "name": "c", "when": pattern(dice),
-        "reward": {"kind": "credit", "amount": dice.pick(&["1", "2.50"])},
+        "reward": {"kind": "credit", "amount": dice.pick(&["1", "2.50", "10.00", "0.01", "0.006"])},
     });
+    if !dice.one_in(3) {
+        document["reward"]["currency"] = json!(dice.pick(&["USD", "JPY", "KWD"]));
+    }
+    if dice.one_in(8) {
+        document["reward"]["amount"] = Json::Null;
+    }
+    if dice.one_in(3) {
+        document["hold"] = json!(dice.pick(&["1h", "3h", "1d"]));
+    }
+    if dice.one_in(2) {
+        document["reverse_on"] = reverse_on(dice);
+    }
     if dice.one_in(8) {
         document["status"] = json!("paused");
     }
@@ -211,6 +279,7 @@ fn campaign(dice: &mut Dice, number: u64) -> Box<Campaign> {
         |_| {
             // One that waits is decided on its own.
             document["exclusive_group"] = Json::Null;
+            document["reverse_on"] = Json::Null;
             if let Some(stacking) = document.get_mut("stacking") {
                 stacking["per_event"] = Json::Null;
             }
@@ -226,6 +295,21 @@ fn pattern(dice: &mut Dice) -> Json {
         1 => json!({"event_type": ["purchase", "visit"]}),
         _ => json!({"event_type": [dice.pick(&KINDS)]}),
     }
+}
+
+fn reverse_on(dice: &mut Dice) -> Json {
+    let mut reverse_on = json!({
+        "event_type": [dice.pick(&["refund", "refund", "visit"])],
+        "same": dice.pick(&["payload.order", "payload.order", "payload.sku"]),
+        "within": dice.pick(&["2h", "1d", "90d"]),
+    });
+    if !dice.one_in(3) {
+        reverse_on["amount"] = json!("payload.amount");
+    }
+    if dice.one_in(4) {
+        reverse_on["limits"] = json!("keep");
+    }
+    reverse_on
 }
 
 fn window(dice: &mut Dice, condition: &mut Json) {

@@ -11,6 +11,7 @@ mod disk;
 mod flow;
 mod matchers;
 mod members;
+mod returns;
 mod zombies;
 
 use tests::servers::Server;

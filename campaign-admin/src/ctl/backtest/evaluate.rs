@@ -12,9 +12,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
-use schemas::{Event, Limits, Reader, Span, Unread};
+use schemas::{Amount, Event, Limits, MatchStatus, Reader, Span, Unread};
 use serde::Serialize;
-use state::Verdict;
+use state::{Sequel, Verdict};
 
 use super::order::Order;
 
@@ -26,6 +26,10 @@ const BLOCK: usize = 1024 * 1024;
 pub(super) struct Totals {
     pub(super) events: u64,
     pub(super) matches: u64,
+    /// Matches that were held and confirmed.
+    pub(super) confirmed: u64,
+    /// Returns that took back a match, or a part of it.
+    pub(super) reversals: u64,
     /// Events that count for nothing because one of their id was there before.
     pub(super) duplicates: u64,
     /// Campaigns not won because an expression of their reward had no value.
@@ -250,11 +254,44 @@ pub(super) fn write_match(event_id: &str, campaign_id: &str, out: &mut Vec<u8>) 
     out.push(b'\n');
 }
 
+/// Writes what became of a match as a line.
+pub(super) fn write_sequel(sequel: &Sequel, out: &mut Vec<u8>) {
+    let reversal = sequel.reversal.as_ref();
+    let line = SequelLine {
+        event_id: &sequel.won.event_id,
+        campaign_id: &sequel.won.campaign_id,
+        status: if reversal.is_some() {
+            MatchStatus::Reversed
+        } else {
+            MatchStatus::Confirmed
+        },
+        amount: reversal.and_then(|reversal| Amount::nearest(reversal.amount?).ok()),
+        returned_by: reversal.map(|reversal| &*reversal.event_id),
+    };
+    serde_json::to_writer(&mut *out, &line).expect("strings can be written to memory");
+    out.push(b'\n');
+}
+
+/// What became of a match.
+#[derive(Serialize)]
+struct SequelLine<'a> {
+    event_id: &'a str,
+    campaign_id: &'a str,
+    status: MatchStatus,
+    /// What the return takes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned_by: Option<&'a str>,
+}
+
 impl Totals {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
         self.duplicates += other.duplicates;
+        self.confirmed += other.confirmed;
+        self.reversals += other.reversals;
         self.undefined_rewards += other.undefined_rewards;
         for (reason, count) in other.dead_letters {
             *self.dead_letters.entry(reason).or_default() += count;

@@ -34,11 +34,13 @@ pub(crate) struct Backtest {
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
 
-    /// File for the matches, in the order of the events: `event_id` and `campaign_id`, one JSON document a line
+    /// File for the matches, in the order of the events: `event_id` and `campaign_id`, one JSON document a line; what becomes of
+    /// them later with its `status`
     #[arg(long, value_name = "FILE")]
     matches: Option<PathBuf>,
 
-    /// Time that passes after the last event, as 31d: what waits for nothing to happen may be due then
+    /// Time that passes after the last event, as 31d: what waits for nothing to happen may be due then, and
+    /// what is held may be confirmed
     #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
     advance: Option<Span>,
 
@@ -112,6 +114,8 @@ impl Backtest {
         let document = json!({
             "events": totals.events,
             "matches": totals.matches,
+            "confirmed": totals.confirmed,
+            "reversals": totals.reversals,
             "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
@@ -139,6 +143,12 @@ impl Backtest {
                     format_args!(
                         "{count} campaigns not won, for their reward had no value; try says why"
                     ),
+                ));
+            }
+            if totals.confirmed + totals.reversals > 0 {
+                note(format_args!(
+                    "{} matches that were held were confirmed; returns took {} times something back",
+                    totals.confirmed, totals.reversals
                 ));
             }
             for (reason, count) in &totals.dead_letters {

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 
 use rules::{Rule, RuleSet};
 use schemas::{Limits, Reader, Span, Unread};
-use state::{Arrival, Decided, Engine, EventTimes, Partition, StateError, Undecided};
+use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided};
 
-use super::evaluate::{Found, Sight, Totals, write_match};
+use super::evaluate::{Found, Sight, Totals, write_match, write_sequel};
 
 /// The engine and what it remembers.
 pub(super) struct Order<'r> {
     rules: &'r RuleSet,
-    /// Whether campaigns wait for what may follow, so that each event may bring something due.
+    /// Whether campaigns wait for what may follow, or hold matches, so that each event may bring something due.
     waits: bool,
     wants_matches: bool,
     /// Of customers and events that won something.
@@ -34,7 +34,7 @@ impl<'r> Order<'r> {
         let mut histories = rules.rules().filter_map(|rule| rule.history());
         Self {
             rules,
-            waits: histories.any(|history| history.absent().is_some()),
+            waits: histories.any(|history| history.absent().is_some() || history.hold().is_some()),
             wants_matches,
             seen: HashSet::new(),
             engine: Engine::new(Reader::json(), Limits::default(), times),
@@ -103,7 +103,7 @@ impl<'r> Order<'r> {
         };
         let partition = &mut self.partition;
         match (self.engine).decide(line, arrival, self.rules, partition, winners) {
-            Ok(Decided::New(event)) => {
+            Ok(Decided::New(event, _)) => {
                 totals.matches += winners.len() as u64;
                 for rule in winners.iter().filter(|_| self.wants_matches) {
                     write_match(event.event_id, rule.id().as_str(), out);
@@ -121,20 +121,42 @@ impl<'r> Order<'r> {
             }
             Err(Undecided::State(error)) => return Err(error),
         }
+        for sequel in self.engine.take_sequels() {
+            self.follow(&sequel, totals, out);
+        }
         if self.waits {
             self.settle()?;
         }
         Ok(())
     }
 
-    /// Writes the matches of events whose time to wait is over.
+    /// Counts what became of a match, and writes it if matches are wanted.
+    fn follow(&self, sequel: &Sequel, totals: &mut Totals, out: &mut Vec<u8>) {
+        match &sequel.reversal {
+            Some(_) => totals.reversals += 1,
+            None => totals.confirmed += 1,
+        }
+        if self.wants_matches {
+            write_sequel(sequel, out);
+        }
+    }
+
+    /// Writes what is due: matches of events whose time to wait is over, and matches that are confirmed.
     fn due(&mut self, totals: &mut Totals, out: &mut Vec<u8>) -> Result<(), StateError> {
         let now = self.partition.clock();
         while self.partition.first_due().is_some_and(|due| due <= now) {
             let due = self.engine.next_due(now, self.rules, &mut self.partition)?;
-            totals.matches += due.len() as u64;
-            for won in due.iter().filter(|_| self.wants_matches) {
-                write_match(&won.event.event_id, won.rule.id().as_str(), out);
+            for due in due {
+                match due {
+                    Due::Match(won) => {
+                        totals.matches += 1;
+                        if self.wants_matches {
+                            let id = won.rule.id().as_str();
+                            write_match(&won.event.event_id, id, out);
+                        }
+                    }
+                    Due::Sequel { sequel, .. } => self.follow(&sequel, totals, out),
+                }
             }
             self.settle()?;
         }

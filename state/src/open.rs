@@ -1,0 +1,487 @@
+//! Matches of which something may still become: they are held, or may be taken back.
+//!
+//! A match is final as soon as it is made, unless its campaign has `hold` or `reverse_on`. Then the customer's state keeps all
+//! of it, so that what becomes of it later does not depend on what has become of the campaign. Returns that come before what
+//! they take back are kept as well.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rules::Rule;
+use rules::history::{Returns, Taken};
+use rust_decimal::Decimal;
+use schemas::reverse_on::{MAX_EARLY, MAX_OPEN_BYTES, UsedLimits};
+use schemas::{Amount, MatchStatus};
+use serde::Serialize;
+
+use crate::customer::Customer;
+use crate::decide::{Occasion, stretch_key};
+use crate::memory;
+use crate::proportion::share;
+
+/// A match that is not final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenMatch {
+    /// The campaign that was won.
+    pub campaign_id: Box<str>,
+    /// Its version then.
+    pub campaign_version: u64,
+    /// Offset in `campaigns` of its record then.
+    pub campaigns_offset: i64,
+    /// The event that won it.
+    pub event_id: Box<str>,
+    /// Its type.
+    pub event_type: Box<str>,
+    /// When it was done.
+    pub occurred_at: Timestamp,
+    /// Offset of its record.
+    pub offset: i64,
+    /// When it was decided, in milliseconds since 1970.
+    pub matched_at: i64,
+    /// The reward, as JSON.
+    pub reward: Box<str>,
+    /// The amount of it; none if it has no amount.
+    pub amount: Option<Decimal>,
+    /// When it is confirmed, in milliseconds since 1970; none if it was never held.
+    pub confirm_at: Option<i64>,
+    /// When it was.
+    pub confirmed_at: Option<i64>,
+    /// How it may be taken back; none if it cannot.
+    pub returns: Option<Returnable>,
+    /// How much of the amount was taken back.
+    pub reversed: Decimal,
+    /// Whether nothing is left of it.
+    pub is_reversed: bool,
+}
+
+/// How a match may be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returnable {
+    /// Names the fields that tie returns to it.
+    pub(crate) identity: u64,
+    /// The hash of what stands in them.
+    pub(crate) tie: u64,
+    /// How far a return may be from the event, in milliseconds.
+    pub(crate) within: i64,
+    /// How much the event was of; zero if it does not say.
+    pub(crate) original: Decimal,
+    /// How much of that has come back.
+    pub(crate) returned: Decimal,
+    /// The decimals of a part of the amount.
+    pub(crate) decimals: u32,
+    /// What counts the match as a limit, and where in its memory.
+    pub(crate) counted: Vec<(u64, i64)>,
+}
+
+/// A return whose event has not come, or of which something is left over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyReturn {
+    pub(crate) identity: u64,
+    pub(crate) tie: u64,
+    /// How far it may be from its event, in milliseconds.
+    pub(crate) within: i64,
+    /// The return.
+    pub event_id: Box<str>,
+    /// Its type.
+    pub event_type: Box<str>,
+    /// When it was done.
+    pub occurred_at: Timestamp,
+    /// Offset of its record.
+    pub offset: i64,
+    /// How much it takes back, of which nothing was found yet.
+    pub taken: Taken,
+}
+
+/// What a return takes back of a reward.
+struct Back {
+    /// Of its amount; none if it has none.
+    amount: Option<Decimal>,
+}
+
+/// Something that became of a match after it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequel {
+    /// The match as it is then.
+    pub won: OpenMatch,
+    /// What took it back; none if it is confirmed.
+    pub reversal: Option<Reversal>,
+}
+
+/// A return has taken back a match, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversal {
+    /// The return.
+    pub event_id: Box<str>,
+    /// Its type.
+    pub event_type: Box<str>,
+    /// When it was done.
+    pub occurred_at: Timestamp,
+    /// Offset of its record.
+    pub offset: i64,
+    /// How much of the reward's amount it takes back; none if it has none.
+    pub amount: Option<Decimal>,
+    /// When that was decided, in milliseconds since 1970.
+    pub reversed_at: i64,
+}
+
+/// What became of a match, for people who try campaigns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The event that won.
+    pub event_id: String,
+    /// That it is confirmed, or that something was taken back.
+    pub status: MatchStatus,
+    /// How much was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// By which event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned_by: Option<String>,
+    /// How much of the reward is left; none if it has no amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<Amount>,
+}
+
+impl Told {
+    /// Tells of it.
+    pub fn of(sequel: &Sequel) -> Self {
+        let Sequel { won, reversal } = sequel;
+        let left = won.amount.map(|amount| amount - won.reversed);
+        Self {
+            event_id: won.event_id.to_string(),
+            status: match reversal {
+                Some(_) => MatchStatus::Reversed,
+                None => MatchStatus::Confirmed,
+            },
+            amount: (reversal.as_ref()).and_then(|it| Amount::nearest(it.amount?).ok()),
+            returned_by: reversal.as_ref().map(|it| it.event_id.to_string()),
+            left: left.and_then(|left| Amount::nearest(left).ok()),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.event_id, self.status.as_str())?;
+        if let Some(returned_by) = &self.returned_by {
+            write!(f, " by {returned_by}")?;
+        }
+        if let Some(amount) = self.amount {
+            write!(f, ", which takes back {amount}")?;
+        }
+        match self.left {
+            Some(left) => write!(f, "; {left} of it are left"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a match takes beside its texts.
+const BYTES: usize = 128;
+
+impl OpenMatch {
+    /// Whether it is held.
+    pub fn is_pending(&self) -> bool {
+        self.confirm_at.is_some() && self.confirmed_at.is_none() && !self.is_reversed
+    }
+
+    /// When it is confirmed, if it is held.
+    pub(crate) fn due(&self) -> Option<i64> {
+        self.confirm_at.filter(|_| self.is_pending())
+    }
+
+    /// The last time of a return that can take it back, in milliseconds since 1970.
+    pub fn until(&self) -> Option<i64> {
+        let returns = self.returns.as_ref()?;
+        let at = self.occurred_at.as_millisecond();
+        Some(at.saturating_add(returns.within))
+    }
+
+    fn size(&self) -> usize {
+        let texts = [
+            &self.campaign_id,
+            &self.event_id,
+            &self.event_type,
+            &self.reward,
+        ];
+        let counted = self.returns.as_ref().map_or(0, |it| it.counted.len() * 16);
+        BYTES + counted + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+
+    fn is_tied(&self, early: &EarlyReturn) -> bool {
+        let apart = (self.occurred_at.as_millisecond()).abs_diff(early.at());
+        self.returns.as_ref().is_some_and(|returns| {
+            returns.identity == early.identity
+                && returns.tie == early.tie
+                // Either is forgotten by its own.
+                && apart <= early.within.min(returns.within).unsigned_abs()
+        })
+    }
+
+    /// Takes back what the return asks for, as far as it is there, and leaves in `early` what is left of the return. Returns
+    /// what that is of the reward; none if nothing is taken back.
+    fn take(&mut self, early: &mut EarlyReturn) -> Option<Back> {
+        let amount = self.amount;
+        let returns = self.returns.as_mut()?;
+        match early.taken {
+            Taken::Part(part) if returns.original > Decimal::ZERO => {
+                let room = returns.original - returns.returned;
+                let used = part.min(room);
+                returns.returned += used;
+                early.taken = Taken::Part(part - used);
+            }
+            // Nothing says what it would be a part of.
+            Taken::Part(_) | Taken::Whole => {
+                returns.returned = returns.original;
+                early.taken = Taken::Part(Decimal::ZERO);
+            }
+        }
+        if self.is_reversed {
+            return None;
+        }
+        let is_all = returns.returned >= returns.original;
+        let Some(amount) = amount else {
+            self.is_reversed = is_all;
+            return is_all.then_some(Back { amount: None });
+        };
+        let all = share(amount, returns.returned, returns.original, returns.decimals);
+        let more = all - self.reversed;
+        self.reversed = all;
+        self.is_reversed = is_all || (all >= amount && !amount.is_zero());
+        let amount = Some(more);
+        (self.is_reversed || !more.is_zero()).then_some(Back { amount })
+    }
+}
+
+impl EarlyReturn {
+    fn at(&self) -> i64 {
+        self.occurred_at.as_millisecond()
+    }
+
+    /// The last time of an event that it can take back, in milliseconds since 1970.
+    pub(crate) fn until(&self) -> i64 {
+        self.at().saturating_add(self.within)
+    }
+
+    fn is_used_up(&self) -> bool {
+        matches!(self.taken, Taken::Part(rest) if rest.is_zero())
+    }
+}
+
+/// The match of an event is made: it is kept if something may become of it, and returns that came before take it back.
+pub(crate) fn keep(
+    rule: &Rule,
+    occasion: &Occasion<'_, '_>,
+    customer: &mut Customer,
+    sequels: &mut Vec<Sequel>,
+) {
+    let Some(history) = rule.history().filter(|history| history.keeps_matches()) else {
+        return;
+    };
+    let event = occasion.event;
+    let at = event.occurred_at.as_millisecond();
+    let returns = history.returns().and_then(|returns| {
+        let counted = history.limits().iter().map(|limit| {
+            let key = stretch_key(limit.stretch(), at);
+            (limit.identity(), key)
+        });
+        Some(Returnable {
+            identity: returns.identity(),
+            tie: returns.tie_of_event(event)?,
+            within: returns.within().as_millis(),
+            original: returns.original(event),
+            returned: Decimal::ZERO,
+            decimals: decimals(returns, rule, event),
+            counted: match returns.limits() {
+                UsedLimits::Restore => counted.collect(),
+                UsedLimits::Keep => Vec::new(),
+            },
+        })
+    });
+    let confirm_at = confirm_at(rule, at);
+    if returns.is_none() && confirm_at.is_none() {
+        return;
+    }
+    let reward = rule.reward(event).ok();
+    let amount = rule.amount(event).ok().flatten();
+    let won = OpenMatch {
+        campaign_id: rule.id().as_str().into(),
+        campaign_version: rule.version(),
+        campaigns_offset: rule.offset(),
+        event_id: event.event_id.into(),
+        event_type: event.event_type.into(),
+        occurred_at: event.occurred_at,
+        offset: occasion.offset,
+        matched_at: occasion.now,
+        reward: reward.map_or_else(Box::default, |reward| reward.get().into()),
+        amount: amount.map(schemas::Amount::decimal),
+        confirm_at,
+        confirmed_at: None,
+        returns,
+        reversed: Decimal::ZERO,
+        is_reversed: false,
+    };
+    add(won, occasion.now, customer, sequels);
+}
+
+/// When a match that is won at that time is confirmed, in milliseconds since 1970; none if it is not held.
+pub fn confirm_at(rule: &Rule, at: i64) -> Option<i64> {
+    let hold = rule.history()?.hold()?;
+    Some(at.saturating_add(hold.as_millis()))
+}
+
+/// The decimals of a part of the reward: those of its currency, or of what is none as many as it has itself.
+fn decimals(returns: &Returns, rule: &Rule, event: &schemas::Event<'_>) -> u32 {
+    returns.minor_units().unwrap_or_else(|| {
+        let amount = rule.amount(event).ok().flatten();
+        // Zeros at its end are decimals, too, but no amount has more than ten.
+        amount.map_or(0, |amount| amount.decimal().scale().min(10))
+    })
+}
+
+/// Keeps a match, which returns that came before take back at once.
+pub(crate) fn add(
+    mut won: OpenMatch,
+    now: i64,
+    customer: &mut Customer,
+    sequels: &mut Vec<Sequel>,
+) {
+    let mut early = std::mem::take(&mut customer.early);
+    for waiting in &mut early {
+        // What is a return and wins something does not take that back.
+        if won.is_tied(waiting) && waiting.event_id != won.event_id {
+            reverse(&mut won, waiting, now, customer, sequels);
+        }
+    }
+    early.retain(|early| !early.is_used_up());
+    customer.early = early;
+    customer.open.push(won);
+    bound(now, customer, sequels);
+}
+
+/// Takes back what an event, which is a return, asks for.
+pub(crate) fn take_back(
+    returns: &Returns,
+    occasion: &Occasion<'_, '_>,
+    customer: &mut Customer,
+    sequels: &mut Vec<Sequel>,
+) {
+    let event = occasion.event;
+    let Some((tie, taken)) = returns.tie_of_return(event).zip(returns.taken(event)) else {
+        return;
+    };
+    let mut early = EarlyReturn {
+        identity: returns.identity(),
+        tie,
+        within: returns.within().as_millis(),
+        event_id: event.event_id.into(),
+        event_type: event.event_type.into(),
+        occurred_at: event.occurred_at,
+        offset: occasion.offset,
+        taken,
+    };
+    let mut open = std::mem::take(&mut customer.open);
+    let mut has_found = false;
+    for won in &mut open {
+        if !won.is_tied(&early) {
+            continue;
+        }
+        // A whole return is of all that there is.
+        if taken == Taken::Whole {
+            early.taken = taken;
+        }
+        has_found = true;
+        reverse(won, &mut early, occasion.now, customer, sequels);
+    }
+    customer.open = open;
+    let is_left = match taken {
+        Taken::Whole => !has_found,
+        Taken::Part(_) => !early.is_used_up(),
+    };
+    if is_left {
+        if customer.early.len() >= MAX_EARLY {
+            customer.early.remove(0);
+        }
+        customer.early.push(early);
+    }
+}
+
+/// Takes back of a match what the return asks for, and gives back what it used of limits.
+fn reverse(
+    won: &mut OpenMatch,
+    early: &mut EarlyReturn,
+    now: i64,
+    customer: &mut Customer,
+    sequels: &mut Vec<Sequel>,
+) {
+    let left = |won: &OpenMatch| won.amount.unwrap_or_default() - won.reversed;
+    let before = left(won);
+    let Some(Back { amount }) = won.take(early) else {
+        return;
+    };
+    let (after, is_reversed) = (left(won), won.is_reversed);
+    let at = won.occurred_at.as_millisecond();
+    if let Some(returns) = &mut won.returns {
+        for (identity, key) in &returns.counted {
+            if let Some(memory) = customer.memory_of(*identity) {
+                let left = (!is_reversed).then_some(after);
+                memory::give_back(memory, (at, *key), before, left);
+            }
+        }
+        if is_reversed {
+            returns.counted.clear();
+        }
+    }
+    sequels.push(Sequel {
+        won: won.clone(),
+        reversal: Some(Reversal {
+            event_id: early.event_id.clone(),
+            event_type: early.event_type.clone(),
+            occurred_at: early.occurred_at,
+            offset: early.offset,
+            amount,
+            reversed_at: now,
+        }),
+    });
+    if is_reversed {
+        // Nobody asks for it any more.
+        won.reward = Box::default();
+    }
+}
+
+/// Confirms what was held until `until`, in the order of those times.
+pub(crate) fn confirm(until: i64, now: i64, customer: &mut Customer, sequels: &mut Vec<Sequel>) {
+    let mut due: Vec<&mut OpenMatch> = customer
+        .open
+        .iter_mut()
+        .filter(|won| won.due().is_some_and(|due| due <= until))
+        .collect();
+    due.sort_by(|a, b| (a.due(), &a.event_id).cmp(&(b.due(), &b.event_id)));
+    for won in due {
+        won.confirmed_at = Some(now);
+        sequels.push(Sequel {
+            won: won.clone(),
+            reversal: None,
+        });
+    }
+    customer
+        .open
+        .retain(|won| won.is_pending() || won.returns.is_some());
+}
+
+/// Keeps within bounds: what is oldest can be taken back no more, and what is held is confirmed before its time.
+fn bound(now: i64, customer: &mut Customer, sequels: &mut Vec<Sequel>) {
+    let mut size: usize = customer.open.iter().map(OpenMatch::size).sum();
+    while size > MAX_OPEN_BYTES && customer.open.len() > 1 {
+        let oldest = customer.open.iter().position(|won| !won.is_pending());
+        let mut won = customer.open.remove(oldest.unwrap_or(0));
+        size -= won.size();
+        if won.is_pending() {
+            won.confirmed_at = Some(now);
+            sequels.push(Sequel {
+                won,
+                reversal: None,
+            });
+        }
+    }
+}
