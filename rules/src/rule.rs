@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
 use crate::expression::Undefined;
-use crate::history::History;
+use crate::history::{History, Total};
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
 use crate::reward::{RewardErrors, Worth};
@@ -143,6 +143,11 @@ impl Rule {
     /// What it asks about the customer beyond the event; none if nothing.
     pub fn history(&self) -> Option<&History> {
         self.history.as_deref()
+    }
+
+    /// Its budgets: if it has any, what it wins is claimed, and the settler decides.
+    pub fn totals(&self) -> &[Total] {
+        self.history().map_or(&[], History::totals)
     }
 
     /// Whether the event matters: it meets the pattern, or that of something that is counted.

@@ -78,7 +78,7 @@ impl Machine {
             offset: i64::try_from(offset).unwrap(),
             time: event.record,
         };
-        let mut winners = Vec::new();
+        let mut winners = state::Winners::default();
         let decided = (self.engine).decide(
             record,
             arrival,
@@ -88,7 +88,7 @@ impl Machine {
         );
         match decided {
             Ok(Decided::New(_)) => {
-                let ids = winners.iter().map(|rule| rule.id().to_string());
+                let ids = winners.won.iter().map(|rule| rule.id().to_string());
                 Outcome::New(ids.collect())
             }
             Ok(Decided::Duplicate(_)) => Outcome::Duplicate,

@@ -26,6 +26,8 @@ const BLOCK: usize = 1024 * 1024;
 pub(super) struct Totals {
     pub(super) events: u64,
     pub(super) matches: u64,
+    /// Claims for which a budget left no room.
+    pub(super) refusals: u64,
     /// Events that count for nothing because one of their id was there before.
     pub(super) duplicates: u64,
     /// Campaigns not won because an expression of their reward had no value.
@@ -254,6 +256,7 @@ impl Totals {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
+        self.refusals += other.refusals;
         self.duplicates += other.duplicates;
         self.undefined_rewards += other.undefined_rewards;
         for (reason, count) in other.dead_letters {

@@ -112,6 +112,7 @@ impl Backtest {
         let document = json!({
             "events": totals.events,
             "matches": totals.matches,
+            "refusals": totals.refusals,
             "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
@@ -139,6 +140,13 @@ impl Backtest {
                     format_args!(
                         "{count} campaigns not won, for their reward had no value; try says why"
                     ),
+                ));
+            }
+            if totals.refusals > 0 {
+                let count = totals.refusals;
+                note(styled(
+                    WARN,
+                    format_args!("{count} claims were refused, for a budget left no room"),
                 ));
             }
             for (reason, count) in &totals.dead_letters {
