@@ -8,6 +8,7 @@ pub mod catalog;
 mod follow;
 
 mod archive;
+mod budgets;
 mod customers;
 mod database;
 pub mod difference;

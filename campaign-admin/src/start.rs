@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
+use crate::budgets::Budgets;
 use crate::catalog::{Catalog, Topic};
 use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
 use crate::customers::Customers;
@@ -124,6 +125,7 @@ impl Admin {
             },
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
             customers: parts.customers(),
+            budgets: parts.budgets(),
             catalog: parts.catalog,
             changes,
         };
@@ -179,6 +181,19 @@ impl Parts<'_> {
             // Less than the request has, so that the answer says why it takes too long.
             api.http_request_timeout.mul_f32(0.9),
             &topics.events_topic,
+            kafka.producer(),
+        )
+    }
+
+    fn budgets(&self) -> Budgets {
+        let Settings {
+            kafka, topics, api, ..
+        } = self.settings;
+        let changelog = TopicSource::new(kafka, &topics.budget_state_topic);
+        Budgets::new(
+            changelog,
+            api.http_request_timeout.mul_f32(0.9),
+            &topics.claims_topic,
             kafka.producer(),
         )
     }

@@ -1,12 +1,13 @@
 //! Events to matches, exactly once.
 //!
 //! Reads in the order of the data: [`campaigns`] keeps the rule set, [`worker`] consumes, decides
-//! ([`rules::decide`]), writes and commits, [`recorder`] follows the committed matches and writes
+//! ([`rules::decide`]), writes and commits, [`settler`] decides what is claimed of budgets, [`recorder`] follows the committed matches and writes
 //! them to the database. [`Matcher`] starts it all within a process.
 
 pub mod campaigns;
 pub mod recorder;
 pub mod settings;
+pub mod settler;
 pub mod worker;
 
 mod dead_letter;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use matcher::recorder::RecorderSettings;
+use matcher::settler::SettlerSettings;
 use matcher::{Matcher, MatcherSettings, Settings};
 use service::http::Router;
 use service::program::{self, Effective, ProgramSettings, Running};
@@ -23,6 +24,8 @@ struct Arguments {
     topics: TopicSettings,
     #[command(flatten)]
     matcher: MatcherSettings,
+    #[command(flatten)]
+    settler: SettlerSettings,
     #[command(flatten)]
     registry: RegistrySettings,
     #[command(flatten)]
@@ -100,6 +103,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     )?;
     let settings = Settings {
         matcher: arguments.matcher,
+        settler: arguments.settler,
         kafka: arguments.kafka,
         topics: arguments.topics,
         recorder: arguments.recorder,

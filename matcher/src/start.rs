@@ -17,11 +17,15 @@ use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
-use crate::campaigns::{CampaignMetrics, Counted, Follower, FollowerSettings};
+use crate::campaigns::{Budgets, CampaignMetrics, Counted, Follower, FollowerSettings};
 use crate::group::{GroupMetrics, Orphans};
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
-use crate::worker::{DiskMemory, Memory, Surroundings, Worker, WorkerMetrics, WorkerSettings};
+use crate::settler::{Campaigns, Settle, SettleSettings, SettlerMetrics, SettlerSettings};
+use crate::worker::{
+    Decide, DecideSettings, DiskMemory, Duty, KeptMetrics, Memory, Surroundings, Worker,
+    WorkerMetrics, WorkerSettings,
+};
 
 /// A worker that has not beaten for so long hangs. The longest call to Kafka takes 30 s.
 const WORKER_MAX_AGE: Duration = Duration::from_mins(2);
@@ -34,6 +38,8 @@ const RECORDER_MAX_AGE: Duration = Duration::from_mins(1);
 pub struct Settings {
     /// The workers.
     pub matcher: MatcherSettings,
+    /// The settlers.
+    pub settler: SettlerSettings,
     /// The broker.
     pub kafka: KafkaSettings,
     /// The topics' names.
@@ -70,6 +76,7 @@ impl Matcher {
     ) -> anyhow::Result<Self> {
         let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
         let counted = Counted::default();
+        let budgets = Budgets::default();
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
@@ -78,6 +85,7 @@ impl Matcher {
             },
             rules: Arc::clone(&rules),
             counted: counted.clone(),
+            budgets: budgets.clone(),
             metrics: CampaignMetrics::new(metrics),
             component: health.component("campaigns"),
             heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
@@ -93,16 +101,30 @@ impl Matcher {
         let group_metrics = GroupMetrics::new(metrics, "matcher");
         let matched = (&*settings.matcher.group, &*settings.topics.events_topic);
         threads.extend(look_after(settings, matched, &group_metrics, shutdown)?);
+        let settler_metrics = GroupMetrics::new(metrics, "settler");
+        let settled = (&*settings.settler.group, &*settings.topics.claims_topic);
+        threads.extend(look_after(settings, settled, &settler_metrics, shutdown)?);
         let pool = Pool {
             memory: memory(settings)?,
             settings: settings.clone(),
             documents: documents.clone(),
             schemas: health.component("schemas"),
             runtime: tokio::runtime::Handle::current(),
-            rules,
-            counted,
-            metrics: WorkerMetrics::new(metrics),
-            group_metrics,
+            campaigns: Campaigns {
+                rules,
+                budgets,
+                counted,
+            },
+            matchers: Role {
+                metrics: WorkerMetrics::new(metrics),
+                kept: KeptMetrics::of_matchers(metrics),
+                group: group_metrics,
+            },
+            settlers: Role {
+                metrics: SettlerMetrics::new(metrics),
+                kept: KeptMetrics::of_settlers(metrics),
+                group: settler_metrics,
+            },
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
@@ -146,12 +168,18 @@ struct Pool {
     /// Ready once it is known how matches are written.
     schemas: Component,
     runtime: tokio::runtime::Handle,
-    rules: Arc<ArcSwap<RuleSet>>,
-    counted: Counted,
-    metrics: WorkerMetrics,
-    group_metrics: GroupMetrics,
+    campaigns: Campaigns,
+    matchers: Role<WorkerMetrics>,
+    settlers: Role<SettlerMetrics>,
     health: Health,
     shutdown: Shutdown,
+}
+
+/// What workers of one role tell.
+struct Role<M> {
+    metrics: M,
+    kept: KeptMetrics,
+    group: GroupMetrics,
 }
 
 impl Pool {
@@ -169,28 +197,52 @@ impl Pool {
         }
         thread::scope(|scope| {
             for number in 0..self.settings.matcher.workers() {
-                let memory = self.memory.clone();
-                let settings = worker_settings(&self.settings, number, encoding, memory);
-                let name = settings.name.clone();
-                let surroundings = Surroundings {
-                    rules: Arc::clone(&self.rules),
-                    counted: self.counted.clone(),
-                    metrics: self.metrics.clone(),
-                    group_metrics: self.group_metrics.clone(),
-                    component: self.health.component(&name),
-                    heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
-                    shutdown: self.shutdown.clone(),
-                };
-                let worker = Worker::new(settings, self.documents.reader(), surroundings);
-                let started = thread::Builder::new()
-                    .name(name)
-                    .spawn_scoped(scope, move || worker.run());
-                if let Err(error) = started {
-                    self.shutdown
-                        .fail(&anyhow::Error::new(error).context("starting a worker's thread"));
-                }
+                let settings = worker_settings(&self.settings, number, self.memory.clone());
+                let campaigns = &self.campaigns;
+                let duty = Decide::new(
+                    decide_settings(&self.settings, encoding),
+                    self.documents.reader(),
+                    (Arc::clone(&campaigns.rules), campaigns.counted.clone()),
+                    self.matchers.metrics.clone(),
+                );
+                self.begin(scope, settings, duty, &self.matchers);
+            }
+            for number in 0..usize::from(self.settings.settler.workers) {
+                let settings = settler_settings(&self.settings, number);
+                let duty = Settle::new(
+                    settle_settings(&self.settings, encoding),
+                    self.campaigns.clone(),
+                    self.settlers.metrics.clone(),
+                );
+                self.begin(scope, settings, duty, &self.settlers);
             }
         });
+    }
+
+    /// Starts the thread of a worker.
+    fn begin<'scope, M>(
+        &self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        settings: WorkerSettings,
+        duty: impl Duty + Send + 'scope,
+        role: &Role<M>,
+    ) {
+        let name = settings.name.clone();
+        let surroundings = Surroundings {
+            kept_metrics: role.kept.clone(),
+            group_metrics: role.group.clone(),
+            component: self.health.component(&name),
+            heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
+            shutdown: self.shutdown.clone(),
+        };
+        let worker = Worker::new(settings, duty, surroundings);
+        let started = thread::Builder::new()
+            .name(name)
+            .spawn_scoped(scope, move || worker.run());
+        if let Err(error) = started {
+            self.shutdown
+                .fail(&anyhow::Error::new(error).context("starting a worker's thread"));
+        }
     }
 }
 
@@ -260,12 +312,7 @@ fn memory(settings: &Settings) -> anyhow::Result<Memory> {
     })
 }
 
-fn worker_settings(
-    settings: &Settings,
-    number: usize,
-    encoding: Encoding,
-    memory: Memory,
-) -> WorkerSettings {
+fn worker_settings(settings: &Settings, number: usize, memory: Memory) -> WorkerSettings {
     let matcher = &settings.matcher;
     let slot = format!("{}-{number}", matcher.instance());
     let transactional_id = format!(
@@ -277,15 +324,53 @@ fn worker_settings(
     consumer.set("enable.partition.eof", "true");
     WorkerSettings {
         memory,
-        times: matcher.times(),
         name: format!("worker-{number}"),
         consumer,
         producer: settings.kafka.transactional_producer(&transactional_id),
-        events_topic: settings.topics.events_topic.clone(),
-        matches_topic: settings.topics.matches_topic.clone(),
-        dead_letters_topic: settings.topics.dead_letters_topic.clone(),
+        topic: settings.topics.events_topic.clone(),
+        pace: matcher.pace(),
+    }
+}
+
+fn decide_settings(settings: &Settings, encoding: Encoding) -> DecideSettings {
+    let (matcher, topics) = (&settings.matcher, &settings.topics);
+    DecideSettings {
+        events_topic: topics.events_topic.clone(),
+        matches_topic: topics.matches_topic.clone(),
+        claims_topic: topics.claims_topic.clone(),
+        dead_letters_topic: topics.dead_letters_topic.clone(),
+        times: matcher.times(),
         encoding,
         limits: matcher.limits(),
-        pace: matcher.pace(),
+    }
+}
+
+/// Budgets are few, and kept in memory.
+fn settler_settings(settings: &Settings, number: usize) -> WorkerSettings {
+    let group = &settings.settler.group;
+    let slot = format!("{}-settler-{number}", settings.matcher.instance());
+    let transactional_id = format!("{group}-{slot}{}", settings.transactional_id_suffix);
+    WorkerSettings {
+        memory: Memory {
+            changelog: TopicSource::new(&settings.kafka, &settings.topics.budget_state_topic),
+            disk: None,
+        },
+        name: format!("settler-{number}"),
+        consumer: member(settings, group, &slot),
+        producer: settings.kafka.transactional_producer(&transactional_id),
+        topic: settings.topics.claims_topic.clone(),
+        pace: settings.matcher.pace(),
+    }
+}
+
+fn settle_settings(settings: &Settings, encoding: Encoding) -> SettleSettings {
+    let topics = &settings.topics;
+    SettleSettings {
+        matches_topic: topics.matches_topic.clone(),
+        refusals_topic: topics.refusals_topic.clone(),
+        events_topic: topics.events_topic.clone(),
+        campaign_events_topic: topics.campaign_events_topic.clone(),
+        dead_letters_topic: topics.dead_letters_topic.clone(),
+        encoding,
     }
 }

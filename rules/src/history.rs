@@ -7,6 +7,7 @@
 mod identity;
 mod returns;
 mod stretch;
+mod total;
 
 use rust_decimal::Decimal;
 use schemas::across::{Aggregate, Asks, Bounds, Limit, PerCustomer, Window};
@@ -20,6 +21,7 @@ use crate::problem::PatternErrors;
 
 pub use self::returns::{Returns, Taken};
 pub use self::stretch::Stretch;
+pub use self::total::Total;
 
 /// What a campaign asks beyond the event, and what may become of its matches. One without `across`, `limits`, groups, `hold`
 /// and `reverse_on` has none.
@@ -27,6 +29,7 @@ pub use self::stretch::Stretch;
 pub struct History {
     conditions: Box<[Condition]>,
     limits: Box<[Allowance]>,
+    totals: Box<[Total]>,
     groups: Box<[Group]>,
     hold: Option<Span>,
     returns: Option<Box<Returns>>,
@@ -189,6 +192,7 @@ impl History {
         Ok(Some(Self {
             conditions: conditions.into(),
             limits: limits.into(),
+            totals: Total::all(campaign),
             groups,
             hold: campaign.hold,
             returns,
@@ -210,7 +214,12 @@ impl History {
         &self.limits
     }
 
-    /// The identities of all that it counts.
+    /// Its budgets, in the order of the document. What it wins is then claimed, and the settler decides.
+    pub fn totals(&self) -> &[Total] {
+        &self.totals
+    }
+
+    /// The identities of all that it counts of a customer.
     pub fn identities(&self) -> impl Iterator<Item = u64> {
         let conditions = self.conditions.iter().flat_map(|condition| {
             let steps = match &condition.asks {
@@ -366,6 +375,21 @@ impl Allowance {
 impl Field {
     fn new(names: &str) -> Self {
         Self(names.split('.').map(Into::into).collect())
+    }
+
+    /// The first text, number or truth value that the event has there, as text. Equal numbers have the same.
+    pub fn first_text(&self, root: Node<'_>) -> Option<String> {
+        let mut first = None;
+        self.values(root, &mut |value| {
+            let text = match value {
+                Value::String(text) => text.to_owned(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(is) => is.to_string(),
+                _ => return,
+            };
+            first.get_or_insert(text);
+        });
+        first
     }
 
     /// Hands out every value that the event has there; elements of arrays each.

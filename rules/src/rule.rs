@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
 use crate::expression::Undefined;
-use crate::history::History;
+use crate::history::{History, Total};
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
 use crate::reward::{RewardErrors, Worth};
@@ -155,6 +155,11 @@ impl Rule {
     pub fn is_live_for(&self, event: &Event<'_>) -> bool {
         !matches!(self.status, Status::Paused | Status::Archived)
             && self.schedule().contains(event.occurred_at)
+    }
+
+    /// Its budgets: if it has any, what it wins is claimed, and the settler decides.
+    pub fn totals(&self) -> &[Total] {
+        self.history().map_or(&[], History::totals)
     }
 
     /// Whether the event matters: it meets the pattern, or that of something that is counted.

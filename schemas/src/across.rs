@@ -4,6 +4,7 @@
 
 mod bounds;
 mod limits;
+mod total;
 mod window;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::{Span, When};
 
 pub use self::bounds::{Bounds, Exact};
 pub use self::limits::{CampaignLimits, Limit, LimitSpan, PerCustomer};
+pub use self::total::{Budget, MAX_TIMES, Total};
 pub use self::window::{Period, Window, Zone};
 
 /// One condition on what the customer did, this event included. All conditions of a campaign must hold.

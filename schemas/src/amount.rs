@@ -33,6 +33,9 @@ const END: u64 = 1_000_000_000_000_000_000;
 const MAX_DECIMALS: u32 = 10;
 
 impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
     /// The amount of a decimal text.
     ///
     /// # Errors

@@ -181,6 +181,12 @@ pub enum CampaignError {
     /// Budgets are decided elsewhere.
     #[error("{0} does not go together with limits.total in this release; remove one of them")]
     BudgetBeside(&'static str),
+    /// What waits is decided when its event is there no more.
+    #[error(
+        "limits.total splits its budget by {0:?}, and a campaign that waits with absent wins when the event is there no more; \
+         remove one of them"
+    )]
+    WaitsApart(String),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -279,10 +285,15 @@ impl Campaign {
                 .map(|_| "stacking.per_event"),
         ];
         let mut asked = self.across.iter().map(|it| &it.asks);
-        if asked.any(|asks| *asks == crate::across::Asks::Absent)
-            && let Some(field) = of_events.into_iter().flatten().next()
-        {
+        if !asked.any(|asks| *asks == crate::across::Asks::Absent) {
+            return Ok(());
+        }
+        if let Some(field) = of_events.into_iter().flatten().next() {
             return Err(CampaignError::WaitsAlone(field));
+        }
+        let mut budgets = self.limits.total.0.iter();
+        if let Some(by) = budgets.find_map(|budget| budget.by.clone()) {
+            return Err(CampaignError::WaitsApart(by));
         }
         Ok(())
     }
@@ -397,8 +408,13 @@ mod tests {
             ("reward", json!({"amount": 1}), "missing field `kind`"),
             (
                 "limits",
-                json!({"total": {"times": 5}}),
-                "unknown field `total`, expected `per_customer`",
+                json!({"totals": {"times": 5}}),
+                "unknown field `totals`, expected `per_customer` or `total`",
+            ),
+            (
+                "limits",
+                json!({"total": {"times": 5, "every": "1d"}}),
+                "unknown field `every`",
             ),
             (
                 "across",

@@ -1,7 +1,8 @@
 //! Control records: records without a value that ask for something, where others tell what happened.
 //!
-//! On `events` the key names the customer. On `matches` the same record says that it was done, so that whoever keeps
-//! matches does it too; the header [`CONTROL_SOURCE`](crate::names::header::CONTROL_SOURCE) names the record that asked.
+//! On `events` and `matches` the key names the customer, on `claims` the campaign. On `matches` the record says that it was
+//! done, so that whoever keeps matches does it too; the header
+//! [`CONTROL_SOURCE`](crate::names::header::CONTROL_SOURCE) names the record that asked.
 
 use crate::{CustomerId, DeadLetterReason};
 
@@ -10,6 +11,11 @@ use crate::{CustomerId, DeadLetterReason};
 pub enum Control {
     /// To forget the customer: all that was before this record.
     Erase,
+    /// To give back what a claim took that was refused, and let what is next win; on `events`. The header
+    /// [`CONTROL_CLAIM`](crate::names::header::CONTROL_CLAIM) has the claim.
+    Refused,
+    /// To reset the budgets of the campaign; on `claims`.
+    ResetBudget,
 }
 
 impl Control {
@@ -17,10 +23,31 @@ impl Control {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Erase => "erase",
+            Self::Refused => "refused",
+            Self::ResetBudget => "reset_budget",
         }
     }
 
-    /// Reads the header and the key, which is whom it is about.
+    fn of(word: &[u8]) -> Option<Self> {
+        let all = [Self::Erase, Self::Refused, Self::ResetBudget];
+        all.into_iter().find(|it| it.word().as_bytes() == word)
+    }
+
+    /// Reads the header and the key of a record of `matches`, whose customer is forgotten.
+    ///
+    /// # Errors
+    /// As [`Control::read`].
+    pub fn read_erasure<'k>(
+        word: &[u8],
+        key: Option<&'k [u8]>,
+    ) -> Result<&'k str, DeadLetterReason> {
+        match Self::read(word, key)? {
+            (Self::Erase, customer) => Ok(customer),
+            _ => Err(unknown(word)),
+        }
+    }
+
+    /// Reads the header and the key of a record of `events`, which is whom it is about.
     ///
     /// # Errors
     /// [`DeadLetterReason`]: a later release knows the word, or the key is no customer's id.
@@ -28,17 +55,20 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        if word != Self::Erase.word().as_bytes() {
-            return Err(DeadLetterReason::UnknownControl {
-                found: String::from_utf8_lossy(word).chars().take(64).collect(),
-            });
-        }
+        let asked = Self::of(word).filter(|it| *it != Self::ResetBudget);
+        let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };
         let customer = std::str::from_utf8(key).ok();
         let customer = customer.filter(|text| CustomerId::check(text).is_ok());
-        let customer = customer.ok_or(unread)?;
-        Ok((Self::Erase, customer))
+        Ok((asked, customer.ok_or(unread)?))
+    }
+}
+
+/// The reason for a word that is not known there.
+pub fn unknown(word: &[u8]) -> DeadLetterReason {
+    DeadLetterReason::UnknownControl {
+        found: String::from_utf8_lossy(word).chars().take(64).collect(),
     }
 }
 
@@ -50,10 +80,15 @@ mod tests {
     fn a_control_record_says_what_is_asked_and_about_whom() {
         let read = |word: &str, key| Control::read(word.as_bytes(), key);
         assert_eq!(read("erase", Some(b"c-1")), Ok((Control::Erase, "c-1")));
+        assert_eq!(read("refused", Some(b"c-1")), Ok((Control::Refused, "c-1")));
         let code = |word, key| read(word, key).unwrap_err().code();
+        assert_eq!(Control::read_erasure(b"erase", Some(b"c-1")), Ok("c-1"));
+        let other = Control::read_erasure(b"refused", Some(b"c-1")).unwrap_err();
+        assert_eq!(other.code(), "unknown_control");
         assert_eq!(code("erase", None), "no_key");
         assert_eq!(code("erase", Some(b"")), "invalid_control");
         assert_eq!(code("erase", Some(b"\xff")), "invalid_control");
         assert_eq!(code("forgive", Some(b"c-1")), "unknown_control");
+        assert_eq!(code("reset_budget", Some(b"c-1")), "unknown_control");
     }
 }

@@ -77,6 +77,9 @@ pub enum DeadLetterReason {
     /// A record of `matches` that no matcher wrote.
     #[error(transparent)]
     NotAMatch(#[from] MatchError),
+    /// A record of `claims` that no matcher wrote.
+    #[error("the record is no claim: {0}; only the matcher writes claims")]
+    NotAClaim(String),
 }
 
 impl DeadLetterReason {
@@ -111,6 +114,7 @@ impl DeadLetterReason {
             Self::TooLate { .. } => "too_late",
             Self::TooEarly { .. } => "too_early",
             Self::NotAMatch(_) => "not_a_match",
+            Self::NotAClaim(_) => "not_a_claim",
         }
     }
 

@@ -32,7 +32,9 @@ pub mod when;
 
 pub mod across;
 pub mod campaign;
+pub mod campaign_event;
 pub mod change;
+pub mod claim;
 pub mod control;
 pub mod dead_letter;
 pub mod event;
@@ -46,7 +48,9 @@ pub mod reader;
 
 pub use amount::{Amount, AmountError};
 pub use campaign::{Campaign, CampaignError, Reward, Status};
+pub use campaign_event::{CampaignEvent, Happening};
 pub use change::{CampaignChange, ChangeAction};
+pub use claim::{Claim, ClaimGroup, Prize, Refusal, RefusalReason};
 pub use control::Control;
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};

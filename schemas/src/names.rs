@@ -12,6 +12,12 @@ pub mod topic {
     pub const MATCHES: &str = "matches";
     /// Matches of campaigns whose budget all customers share, before the settler.
     pub const CLAIMS: &str = "claims";
+    /// Changelog of what the settler knows of each budget; compacted.
+    pub const BUDGET_STATE: &str = "budget-state";
+    /// Claims that became no match; key `event_id`, partition that of the event.
+    pub const REFUSALS: &str = "refusals";
+    /// What happened to campaigns themselves; key the campaign's id.
+    pub const CAMPAIGN_EVENTS: &str = "campaign-events";
     /// Changelog of what the matcher knows of each customer; compacted.
     pub const CUSTOMER_STATE: &str = "customer-state";
     /// Events that can never be processed.
@@ -29,8 +35,10 @@ pub mod header {
     /// of 4 bytes, or the byte 1 and a GUID of 16 (Confluent's `SchemaId`); no text.
     pub const VALUE_SCHEMA_ID: &str = "__value_schema_id";
 
-    /// On records of `events` and `matches` without a value: what they ask for ([`crate::Control`]).
+    /// On records of `events`, `matches` and `claims` without a value: what they ask for ([`crate::Control`]).
     pub const CONTROL: &str = "__campaign.control";
+    /// On control records of `events` that say `refused`: the claim, in JSON.
+    pub const CONTROL_CLAIM: &str = "__campaign.control.claim";
     /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
     pub const CONTROL_SOURCE: &str = "__campaign.control.source";
 

@@ -62,6 +62,18 @@ pub struct TopicSettings {
     #[arg(long, env = "CUSTOMER_STATE_TOPIC", default_value = schemas::names::topic::CUSTOMER_STATE)]
     pub customer_state_topic: String,
 
+    /// What the settler knows of budgets; compacted, as many partitions as the claims
+    #[arg(long, env = "BUDGET_STATE_TOPIC", default_value = schemas::names::topic::BUDGET_STATE)]
+    pub budget_state_topic: String,
+
+    /// Claims that became no match; as many partitions as the events
+    #[arg(long, env = "REFUSALS_TOPIC", default_value = schemas::names::topic::REFUSALS)]
+    pub refusals_topic: String,
+
+    /// What happened to campaigns themselves, such as a budget that is nearly used up
+    #[arg(long, env = "CAMPAIGN_EVENTS_TOPIC", default_value = schemas::names::topic::CAMPAIGN_EVENTS)]
+    pub campaign_events_topic: String,
+
     /// Events that can never be processed; as many partitions as the events
     #[arg(long, env = "DEAD_LETTERS_TOPIC", default_value = schemas::names::topic::DEAD_LETTERS)]
     pub dead_letters_topic: String,
@@ -78,6 +90,9 @@ impl Default for TopicSettings {
             matches_topic: topic::MATCHES.to_owned(),
             claims_topic: topic::CLAIMS.to_owned(),
             customer_state_topic: topic::CUSTOMER_STATE.to_owned(),
+            budget_state_topic: topic::BUDGET_STATE.to_owned(),
+            refusals_topic: topic::REFUSALS.to_owned(),
+            campaign_events_topic: topic::CAMPAIGN_EVENTS.to_owned(),
             dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
         }
     }

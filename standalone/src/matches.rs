@@ -164,7 +164,7 @@ pub fn follow(
         };
         if let Some(asked) = control(&message) {
             match asked {
-                Ok((Control::Erase, customer)) => matches.forget(customer),
+                Ok(customer) => matches.forget(customer),
                 Err(error) => tracing::warn!(%error, offset = message.offset(), "skipped"),
             }
             continue;
@@ -188,15 +188,13 @@ pub fn follow(
     Ok(())
 }
 
-/// What a record without a value asks for, and about whom.
-fn control<'m>(
-    message: &'m BorrowedMessage<'_>,
-) -> Option<Result<(Control, &'m str), DeadLetterReason>> {
+/// The customer whom a record without a value asks to forget.
+fn control<'m>(message: &'m BorrowedMessage<'_>) -> Option<Result<&'m str, DeadLetterReason>> {
     if message.payload().is_some() {
         return None;
     }
     let word = record::header(message, header::CONTROL)?;
-    Some(Control::read(word, message.key()))
+    Some(Control::read_erasure(word, message.key()))
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     workers.instance = workers.instance.or(place.instance.clone());
     let settings = Settings {
         matcher: workers,
+        settler: arguments.settler.clone(),
         kafka: kafka.clone(),
         topics: topics.clone(),
         recorder: arguments.recorder.clone(),

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use matcher::MatcherSettings;
 use matcher::recorder::RecorderSettings;
+use matcher::settler::SettlerSettings;
 use service::program::ProgramSettings;
 use service::registry::RegistrySettings;
 use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
@@ -81,6 +82,9 @@ pub struct Flags {
     /// The workers.
     #[command(flatten)]
     pub matcher: MatcherSettings,
+    /// The settlers.
+    #[command(flatten)]
+    pub settler: SettlerSettings,
     /// The schema registry, if there is one.
     #[command(flatten)]
     pub registry: RegistrySettings,

@@ -170,6 +170,18 @@ impl Customer {
         &mut kept.memory
     }
 
+    /// Takes a match out of what a limit of that identity has counted, if it is there.
+    pub(crate) fn give_back(&mut self, identity: u64, at: i64, amount: Decimal) {
+        let place = self.memories.binary_search_by_key(&identity, |(it, _)| *it);
+        let Ok(place) = place else {
+            return;
+        };
+        memory::take_out(&mut self.memories[place].1.memory, at, amount);
+        if self.memories[place].1.memory.is_empty() {
+            self.memories.remove(place);
+        }
+    }
+
     /// Whether the event of that hash was seen.
     pub(crate) fn saw(&self, hash: u64) -> bool {
         self.seen.iter().rev().any(|seen| seen.hash == hash)

@@ -24,6 +24,22 @@ pub enum Verdict {
     UndefinedReward,
 }
 
+/// What an event wins.
+#[derive(Debug, Default)]
+pub struct Winners<'r> {
+    /// The campaigns that it wins, in the order of their ids. Those that have budgets it claims.
+    pub won: Vec<&'r Rule>,
+    /// If one of them has a budget: campaigns that a full group alone keeps from winning, the best first.
+    pub next: Vec<&'r Rule>,
+}
+
+impl Winners<'_> {
+    pub(crate) fn clear(&mut self) {
+        self.won.clear();
+        self.next.clear();
+    }
+}
+
 /// The amount of the reward for an event; 0 if there is none.
 pub(crate) fn reward_amount(rule: &Rule, event: &Event<'_>) -> Decimal {
     let amount = rule.amount(event).ok().flatten();
@@ -44,26 +60,26 @@ pub(crate) struct Occasion<'a, 'e> {
 /// What becomes of earlier matches, and of those at once, is added to `sequels`.
 /// Returns how many it does not win only because an expression of their reward has no value.
 pub(crate) fn judge(
-    winners: &mut Vec<&Rule>,
+    winners: &mut Winners<'_>,
     occasion: Occasion<'_, '_>,
     customer: &mut Customer,
     sequels: &mut Vec<Sequel>,
 ) -> u64 {
     // What comes back is free again for what the event may win.
-    for rule in &*winners {
+    for rule in &winners.won {
         let returns = rule.history().and_then(History::returns);
         if let Some(returns) = returns.filter(|returns| returns.is_met_by(occasion.event)) {
             open::take_back(returns, &occasion, customer, sequels);
         }
     }
     let mut undefined = 0;
-    winners.retain(|rule| {
+    winners.won.retain(|rule| {
         let verdict = consider(rule, occasion.event, occasion.offset, customer);
         undefined += u64::from(verdict == Verdict::UndefinedReward);
         verdict == Verdict::Won
     });
     grant_all(winners, occasion.event, customer);
-    for rule in &*winners {
+    for rule in &winners.won {
         open::keep(rule, &occasion, customer, sequels);
     }
     undefined
@@ -104,7 +120,8 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
 /// Of the campaigns that an event could win those that it does win. Those with the greatest priority come first, then those
 /// with the greatest amount, then by their ids; each wins if the groups that it names and its limits leave room, which it
 /// then takes. `winners` keeps the order of their ids.
-fn grant_all(winners: &mut Vec<&Rule>, event: &Event<'_>, customer: &mut Customer) {
+fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Customer) {
+    let Winners { won: winners, next } = winners;
     if winners.iter().all(|rule| rule.history().is_none()) {
         return;
     }
@@ -118,14 +135,23 @@ fn grant_all(winners: &mut Vec<&Rule>, event: &Event<'_>, customer: &mut Custome
     ranked.sort_unstable();
     let mut groups = Groups::default();
     let mut has_won = vec![false; winners.len()];
+    let mut is_claimed = false;
     for (Reverse((_, amount)), place) in ranked {
-        let wins = winners[place].history().is_none_or(|history| {
-            groups.leave_room(history) && grant(history, at, amount, customer)
-        });
-        if wins {
-            winners[place].history().inspect(|it| groups.take(it));
+        let rule = winners[place];
+        let Some(history) = rule.history() else {
+            has_won[place] = true;
+            continue;
+        };
+        if !groups.leave_room(history) {
+            next.push(rule);
+        } else if grant(history, at, amount, customer) {
+            groups.take(history);
+            has_won[place] = true;
+            is_claimed |= !history.totals().is_empty();
         }
-        has_won[place] = wins;
+    }
+    if !is_claimed {
+        next.clear();
     }
     let mut has_won = has_won.into_iter();
     winners.retain(|_| has_won.next().unwrap_or_default());

@@ -4,12 +4,14 @@ use rules::decide::{Decider, Input};
 use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::avro::SchemaId;
-use schemas::{CampaignId, Control, DeadLetterReason, Event, Limits, Reader, Span, Unread};
+use schemas::control::unknown;
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Event, Limits, Reader, Span, Unread};
 use serde_json::value::RawValue;
 
+use crate::claim::{Amends, amend};
 use crate::codec::StateError;
 use crate::customer::Waiting;
-use crate::decide::{Occasion, event_hash, grant, judge, moment};
+use crate::decide::{Occasion, Winners, event_hash, grant, judge, moment};
 use crate::open::{self, OpenMatch, Sequel};
 use crate::partition::Partition;
 
@@ -67,6 +69,8 @@ pub struct DueMatch<'r> {
     pub event: Waiting,
     /// What it wins, as JSON.
     pub reward: Box<RawValue>,
+    /// The amount of it.
+    pub amount: Decimal,
     /// When it was decided, in milliseconds since 1970.
     pub matched_at: i64,
     /// When it is confirmed; none if it is not held.
@@ -142,7 +146,7 @@ impl Engine {
         self.decider.has_answer(schema)
     }
 
-    /// Decides an event: fills `winners` with the campaigns it wins, in the order of their ids, and remembers
+    /// Decides an event: fills `winners` with what it wins, and remembers
     /// in `partition` what counts.
     ///
     /// # Errors
@@ -154,7 +158,7 @@ impl Engine {
         arrival: Arrival,
         rules: &'r RuleSet,
         partition: &mut Partition,
-        winners: &mut Vec<&'r Rule>,
+        winners: &mut Winners<'r>,
     ) -> Result<Decided<'_>, Undecided> {
         winners.clear();
         self.sequels.clear();
@@ -162,7 +166,7 @@ impl Engine {
             return Ok(Decided::TakenBefore);
         }
         let Arrival { offset, time } = arrival;
-        let event = match self.decider.decide(input, rules, winners) {
+        let event = match self.decider.decide(input, rules, &mut winners.won) {
             Err(Unread::Waiting(schema)) => {
                 return Err(Undecided::Unread(Unread::Waiting(schema)));
             }
@@ -192,9 +196,9 @@ impl Engine {
             return Err(Undecided::Unread(Unread::Never(reason)));
         }
         // Of a campaign that nothing wins any more only returns matter.
-        winners.retain(|rule| !rule.takes_back() || matters(rule, &event));
+        winners.won.retain(|rule| !rule.takes_back() || matters(rule, &event));
         // What concerns no campaign leaves no trace: there is nothing that could count twice.
-        if winners.is_empty() {
+        if winners.won.is_empty() {
             return Ok(Decided::New(event, time));
         }
         let customer = partition.touch(event.customer_id)?;
@@ -207,7 +211,7 @@ impl Engine {
         customer.see(at, hash);
         let clock = self
             .clock
-            .filter(|_| winners.iter().any(|rule| keeps_matches(rule)));
+            .filter(|_| winners.won.iter().any(|rule| keeps_matches(rule)));
         let now = clock.map_or(time, |clock| clock());
         let occasion = Occasion {
             event: &event,
@@ -239,7 +243,55 @@ impl Engine {
                 partition.forget(customer)?;
                 Ok(Decided::Erased(customer))
             }
+            _ => Err(Undecided::Unread(Unread::Never(unknown(word)))),
         }
+    }
+
+    /// Gives back what a claim took that was refused, and says what its event wins instead: does what a control record of
+    /// `events` with the word [`Control::Refused`], its key and its claim asks for. None if it was done before.
+    ///
+    /// # Errors
+    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    pub fn refused<'r>(
+        &mut self,
+        (key, claim): (Option<&[u8]>, Option<&[u8]>),
+        arrival: Arrival,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+    ) -> Result<Option<Amends<'r>>, Undecided> {
+        if arrival.offset <= partition.offset() {
+            return Ok(None);
+        }
+        partition.advance(arrival.time, arrival.offset);
+        let never = |why| Undecided::Unread(Unread::Never(why));
+        let read = Control::read(Control::Refused.word().as_bytes(), key);
+        let (_, customer) = read.map_err(never)?;
+        let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
+        let claim = claim.filter(|it| it.customer_id == customer);
+        let what = "claim";
+        let claim = claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))?;
+        Ok(Some(self.amend(claim, rules, partition)?))
+    }
+
+    /// The same for a claim that needs not come as a record.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is remembered cannot be read.
+    pub fn amend<'r>(
+        &self,
+        claim: Claim<'static>,
+        rules: &'r RuleSet,
+        partition: &mut Partition,
+    ) -> Result<Amends<'r>, StateError> {
+        // Who is not remembered any more has nothing to be given back, and a look must not make them.
+        let known = partition.customer(&claim.customer_id)?;
+        let won = match known {
+            Some(known) if known.saw(event_hash(&claim.event_id)) => {
+                amend(&claim, rules, partition.touch(&claim.customer_id)?)
+            }
+            _ => Vec::new(),
+        };
+        Ok(Amends { claim, won })
     }
 
     /// Takes out what is due of a customer at `now`, milliseconds since 1970: events whose time to wait is over and what they
@@ -278,12 +330,17 @@ impl Engine {
                 };
                 let history = rule.history();
                 if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
+                    if !rule.totals().is_empty() {
+                        // If the claim is refused, it is known again by this.
+                        customer.see(event.due, event_hash(&event.event_id));
+                    }
                     let due = DueMatch {
                         rule,
                         customer_id: id.clone(),
                         confirm_at: open::confirm_at(rule, event.due),
                         event,
                         reward,
+                        amount,
                         matched_at: decided_at,
                     };
                     if due.confirm_at.is_some() {

@@ -7,6 +7,7 @@
 //! Invariants: what is not committed is never in what is committed; the state after a batch is a function of the state
 //! before, the rules and the batch.
 
+mod claim;
 mod codec;
 mod decide;
 mod proportion;
@@ -18,13 +19,15 @@ pub mod engine;
 pub mod memory;
 pub mod open;
 pub mod partition;
+pub mod settle;
 pub mod trial;
 
 pub use account::Account;
 pub use base::Base;
+pub use claim::{Amends, claim, claim_due};
 pub use codec::StateError;
 pub use customer::Customer;
-pub use decide::{Verdict, event_hash, judge_alone};
+pub use decide::{Verdict, Winners, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, Due, DueMatch, Engine, EventTimes, Undecided};
 pub use open::{OpenMatch, Sequel, Told, confirm_at};
 pub use partition::{Change, Partition, Written, due_of, is_progress, lineage_of};

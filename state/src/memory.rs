@@ -51,6 +51,17 @@ pub struct Sum {
     pub last: i64,
 }
 
+impl Memory {
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Events(events) => events.is_empty(),
+            Self::Stretches(stretches) => stretches.is_empty(),
+            Self::Total(sum) => sum.count == 0,
+        }
+    }
+}
+
 impl Taken {
     /// The number; 0 if it is none.
     pub(crate) fn number(self) -> Decimal {
@@ -84,6 +95,12 @@ impl Sum {
         self.last = self.last.max(at);
     }
 
+    /// Takes a value out again. What was least, greatest and last stays.
+    fn take_out(&mut self, value: Decimal) {
+        self.count = self.count.saturating_sub(1);
+        self.sum = self.sum.saturating_sub(value);
+    }
+
     /// What comes of it; nothing without values, but for sums and counts.
     pub fn aggregate(&self, aggregate: Aggregate) -> Option<Decimal> {
         let is_there = self.count > 0;
@@ -109,6 +126,11 @@ pub(crate) fn insert(events: &mut Vec<Remembered>, event: Remembered) {
 
 /// Adds to the sum of the stretch that begins there.
 pub(crate) fn add(stretches: &mut Vec<(i64, Sum)>, begin: i64, at: i64, value: Decimal) {
+    stretch_mut(stretches, begin).add(at, value);
+}
+
+/// The sum of the stretch that begins there.
+pub(crate) fn stretch_mut(stretches: &mut Vec<(i64, Sum)>, begin: i64) -> &mut Sum {
     let place = match stretches.binary_search_by_key(&begin, |(begin, _)| *begin) {
         Ok(place) => place,
         Err(place) => {
@@ -116,7 +138,30 @@ pub(crate) fn add(stretches: &mut Vec<(i64, Sum)>, begin: i64, at: i64, value: D
             place
         }
     };
-    stretches[place].1.add(at, value);
+    &mut stretches[place].1
+}
+
+/// Takes a number out that was added with an event of that time.
+pub(crate) fn take_out(memory: &mut Memory, at: i64, value: Decimal) {
+    match memory {
+        Memory::Events(events) => {
+            let same = |it: &Remembered| it.at == at && it.taken.number() == value;
+            if let Some(place) = events.iter().rposition(same) {
+                events.remove(place);
+            }
+        }
+        Memory::Stretches(stretches) => {
+            // They follow each other, and what was added is in the last that began by then.
+            let place = stretches.iter().rposition(|(begin, _)| *begin <= at);
+            if let Some(place) = place {
+                stretches[place].1.take_out(value);
+                if stretches[place].1.count == 0 {
+                    stretches.remove(place);
+                }
+            }
+        }
+        Memory::Total(sum) => sum.take_out(value),
+    }
 }
 
 /// Gives back what a match has used of a limit: of the match of that time, which counts `before`, only `left` counts any

@@ -240,6 +240,24 @@ impl Partition {
         Ok(())
     }
 
+    /// Forgets all whose ids are so. Looks at each customer once.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is kept cannot be read.
+    pub(crate) fn forget_all(&mut self, is_so: &dyn Fn(&str) -> bool) -> Result<(), StateError> {
+        for (_, touched) in self.touched.iter_mut().filter(|(id, _)| is_so(id)) {
+            touched.customer = Customer::default();
+        }
+        let touched = &mut self.touched;
+        let all = self.customers.size().customers;
+        self.customers.visit(all, &mut |id, bytes| {
+            if is_so(id) && !touched.contains_key(id) {
+                touched.insert(id.into(), Touched::of(Customer::default(), bytes));
+            }
+            Ok(())
+        })
+    }
+
     /// Looks at some customers and forgets what has expired: events older than `oldest` come no more. Meant to be called
     /// with each batch, so that all customers have their turn.
     ///

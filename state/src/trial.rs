@@ -1,24 +1,28 @@
 //! One campaign on its own, tried on events: why each wins, or why not, with what the events before it have left behind.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rules::explain::HistoryFinding;
 use rules::history::{Condition, Question, Stretch};
-use rules::{Explanation, Rule};
+use rules::{Explanation, Rule, RuleSet};
 use rust_decimal::Decimal;
-use schemas::Event;
 use schemas::across::{Across, Aggregate, Limit};
+use schemas::{Claim, Event, Source};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::claim::{amend, claim, claim_due};
 use crate::customer::{Customer, NEVER, Waiting};
 use crate::decide::{
-    Occasion, distinct, event_hash, grant, holds, judge, leaves_room, moment, reward_amount,
-    taken_together,
+    Occasion, Winners, distinct, event_hash, grant, holds, judge, leaves_room, moment,
+    reward_amount, taken_together,
 };
-use crate::engine::{DueMatch, held, reward_of};
+use crate::engine::{Arrival, DueMatch, held, reward_of};
 use crate::open::{self, Sequel};
+use crate::partition::Partition;
+use crate::settle::{Settled, has_room, settle};
 
 /// A campaign, and the customers that the events so far have made.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct Trial<'r> {
     first_due: i64,
     over: Vec<Over>,
     sequels: Vec<Sequel>,
+    /// What is used of its budgets, and how many claims there were.
+    budgets: Partition,
+    claims: i64,
 }
 
 /// An event whose time to wait is over, and nothing came between.
@@ -67,6 +74,8 @@ impl<'r> Trial<'r> {
             first_due: NEVER,
             over: Vec::new(),
             sequels: Vec::new(),
+            budgets: Partition::default(),
+            claims: 0,
         }
     }
 
@@ -127,6 +136,19 @@ impl<'r> Trial<'r> {
                 Some(false) => Some("a limit is used up"),
                 Some(true) => None,
             };
+            let won = DueMatch {
+                rule: self.rule,
+                customer_id: id.clone(),
+                reward: (reward.as_ref()).map_or_else(nothing, |(reward, _)| reward.clone()),
+                amount: amount.unwrap_or_default(),
+                event,
+            };
+            let claim = claim_due(&won, nowhere());
+            let why = why.or_else(|| {
+                let is_left = self.settle(&claim);
+                (!is_left).then_some("the budget is used up")
+            });
+            let event = won.event;
             self.over.push(Over {
                 event_id: event.event_id.into(),
                 customer_id: id.into(),
@@ -135,6 +157,24 @@ impl<'r> Trial<'r> {
                 why,
             });
         }
+    }
+
+    /// Whether the campaign's budgets leave room for a claim, which then counts; otherwise it gives back what it took.
+    fn settle(&mut self, claim: &Claim<'_>) -> bool {
+        if self.rule.totals().is_empty() {
+            return true;
+        }
+        self.claims += 1;
+        let arrival = Arrival {
+            offset: self.claims,
+            time: self.now,
+        };
+        let settled = settle(claim, arrival, Some(self.rule), &mut self.budgets);
+        let is_granted = matches!(settled, Ok(Settled::Granted(_)));
+        if !is_granted && let Some(customer) = self.customers.get_mut(&*claim.customer_id) {
+            amend(claim, &RuleSet::default(), customer);
+        }
+        is_granted
     }
 
     /// Events whose time to wait is over since this was last asked, in the order of those times.
@@ -201,14 +241,53 @@ impl<'r> Trial<'r> {
             offset: self.events,
             now: at,
         };
-        judge(&mut vec![self.rule], occasion, customer, &mut self.sequels);
+        let mut winners = Winners {
+            won: vec![self.rule],
+            next: Vec::new(),
+        };
+        judge(&mut winners, occasion, customer, &mut self.sequels);
         self.first_due = self.first_due.min(customer.due());
         if !explanation.when.held {
             return explanation;
         }
         let amount = reward_amount(self.rule, event);
-        let history = findings(self.rule, at, amount, &before, customer);
+        let mut history = findings(self.rule, at, amount, &before, customer);
+        if let Some(claim) = claim(self.rule, event, nowhere(), &winners) {
+            history.extend(self.budgets_found(&claim));
+            if !winners.won.is_empty() {
+                self.settle(&claim);
+            }
+        }
         explanation.with_history(history)
+    }
+
+    /// What a claim finds of the budgets.
+    fn budgets_found(&self, claim: &Claim<'_>) -> Vec<HistoryFinding> {
+        let totals = self.rule.totals().iter();
+        let found = totals.map(|total| {
+            let held = has_room(claim, total, &self.budgets);
+            HistoryFinding {
+                held,
+                pointer: total.pointer().to_owned(),
+                asked: serde_json::to_string(total.budget()).unwrap_or_default(),
+                found: if held { "there is room" } else { "used up" }.to_owned(),
+            }
+        });
+        found.collect()
+    }
+}
+
+/// The reward of what wins none.
+fn nothing() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+/// A trial has no topics.
+fn nowhere() -> Source<'static> {
+    Source {
+        topic: Cow::Borrowed(""),
+        partition: 0,
+        offset: 0,
     }
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use rules::{Rule, RuleSet};
-use schemas::{Campaign, Document, Event, Limits, Reader, Span};
+use schemas::{Campaign, CampaignId, Claim, Document, Event, Limits, Reader, Source, Span};
 use serde_json::{Value as Json, json};
-use state::{Arrival, Engine, EventTimes, Partition, Trial};
+use state::settle::{Settled, settle};
+use state::{Arrival, Decided, Engine, EventTimes, Partition, Trial, claim};
 
 fn examples(mark: &str) -> impl Iterator<Item = Json> {
     let document = include_str!("../../docs/rules.md");
@@ -61,7 +62,8 @@ fn campaigns_share_as_the_document_says() {
         };
         let mut engine = Engine::new(Reader::json(), Limits::default(), times);
         let mut partition = Partition::default();
-        let mut winners = Vec::new();
+        let mut winners = state::Winners::default();
+        let (mut budgets, mut settled) = (Partition::default(), 0);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
             let value = event(number, step);
             let at: jiff::Timestamp = step["at"].as_str().unwrap().parse().unwrap();
@@ -70,14 +72,54 @@ fn campaigns_share_as_the_document_says() {
                 time: at.as_millisecond(),
             };
             let value = value.as_bytes();
-            engine
+            let decided = engine
                 .decide(value, arrival, &rules, &mut partition, &mut winners)
                 .unwrap();
-            let won: Vec<&str> = winners.iter().map(|it| it.id().as_str()).collect();
+            let Decided::New(event) = decided else {
+                panic!("{example:#}\nevent {number} is new");
+            };
+            let (claimed, won): (Vec<&Rule>, Vec<&Rule>) =
+                (winners.won.iter()).partition(|rule| !rule.totals().is_empty());
+            let mut won: Vec<String> = won.iter().map(|it| it.id().to_string()).collect();
+            let claims = claimed
+                .iter()
+                .filter_map(|it| claim(it, &event, nowhere(), &winners));
+            let mut claims: Vec<Claim<'static>> = claims.map(Claim::into_owned).collect();
+            while let Some(claim) = claims.pop() {
+                settled += 1;
+                let arrival = Arrival {
+                    offset: settled,
+                    time: arrival.time,
+                };
+                let id = CampaignId::new(&*claim.prize.campaign_id).unwrap();
+                let rule = rules.rule(&id);
+                if let Settled::Granted(_) = settle(&claim, arrival, rule, &mut budgets).unwrap() {
+                    won.push(id.to_string());
+                    continue;
+                }
+                let amends = engine.amend(claim, &rules, &mut partition).unwrap();
+                for (rule, place) in &amends.won {
+                    if rule.totals().is_empty() {
+                        won.push(rule.id().to_string());
+                    } else {
+                        claims.push(amends.claim(rule, *place).into_owned());
+                    }
+                }
+            }
+            won.sort();
             assert_eq!(json!(won), step["wins"], "{example:#}\nevent {number}");
         }
     }
     assert!(count >= 2, "{count} examples");
+}
+
+/// An example has no topics.
+fn nowhere() -> Source<'static> {
+    Source {
+        topic: "".into(),
+        partition: 0,
+        offset: 0,
+    }
 }
 
 #[test]

@@ -417,6 +417,9 @@ fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
         "matches",
         "claims",
         "customer-state",
+        "budget-state",
+        "refusals",
+        "campaign-events",
         "dead-letters",
     ];
     let variable = |topic: &str| format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());
@@ -429,6 +432,7 @@ fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
     set("MATCHER_GROUP", name);
     set("MATCHER_WORKERS", "2");
     set("RECORDER_GROUP", &format!("{name}-recorder"));
+    set("SETTLER_GROUP", &format!("{name}-settler"));
     set("LOG_FILTER", "info,matcher=debug");
     settings
 }

@@ -127,7 +127,22 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
     let (won, letters) = (default("MATCHES_TOPIC"), default("DEAD_LETTERS_TOPIC"));
     // What each cannot do without: the operation, and on what.
     let state = default("CUSTOMER_STATE_TOPIC");
+    let (claims, budgets) = (default("CLAIMS_TOPIC"), default("BUDGET_STATE_TOPIC"));
+    let settler = default("SETTLER_GROUP");
+    let happenings = default("CAMPAIGN_EVENTS_TOPIC");
+    let refusals = default("REFUSALS_TOPIC");
     let needed = [
+        ("matcher", "Write", format!("--topic {events}")),
+        ("matcher", "Read", format!("--topic {claims}")),
+        ("matcher", "Write", format!("--topic {claims}")),
+        ("matcher", "Read", format!("--topic {budgets}")),
+        ("matcher", "Write", format!("--topic {budgets}")),
+        ("matcher", "Write", format!("--topic {refusals}")),
+        ("matcher", "Write", format!("--topic {happenings}")),
+        ("matcher", "Read", format!("--group {settler}")),
+        ("matcher", "Write", format!("--transactional-id {settler}-")),
+        ("campaign-admin", "Read", format!("--topic {budgets}")),
+        ("campaign-admin", "Write", format!("--topic {claims}")),
         ("ingest", "Write", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {campaigns}")),

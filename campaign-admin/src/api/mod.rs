@@ -19,6 +19,7 @@ mod past;
 mod check;
 mod trial;
 
+mod budgets;
 mod customers;
 mod matches;
 
@@ -37,6 +38,7 @@ use service::http::Problem;
 use service::http::problem::UNAVAILABLE;
 
 use crate::archive::Archive;
+use crate::budgets::Budgets;
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::changes::MAX_DOCUMENT_BYTES;
@@ -56,6 +58,7 @@ pub(crate) struct Api {
     pub(crate) archive: Archive,
     pub(crate) database: Database,
     pub(crate) customers: Customers,
+    pub(crate) budgets: Budgets,
 }
 
 impl Api {
@@ -84,10 +87,12 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
             // Verbs stand behind a colon, and axum knows no parameter that is part of a segment.
             .post(turns::verb),
     ));
+    let budget = read(get(budgets::get)).merge(write(delete(budgets::reset)));
     Router::new()
         .route("/v1/campaigns", all)
         .route("/v1/campaigns/{id}", one)
         .route("/v1/campaigns/{id}/history", read(get(history::list)))
+        .route("/v1/campaigns/{id}/budget", budget)
         .route("/v1/campaigns:check", read(post(check::check)))
         .route("/v1/matches", matches(get(matches::list)))
         .route("/v1/customers/{id}", customer)

@@ -5,7 +5,7 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{campaigns, check, customers, history, matches, trial, turns, writing};
+use super::{budgets, campaigns, check, customers, history, matches, trial, turns, writing};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,12 +19,14 @@ use super::{campaigns, check, customers, history, matches, trial, turns, writing
         campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list, customers::get, customers::erase,
+        budgets::get, budgets::reset,
     ),
     components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
     tags(
         (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
         (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
+        (name = "Budgets", description = "What is used of campaigns' budgets. Scopes campaigns:read and campaigns:write."),
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
         (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),

@@ -251,6 +251,23 @@ impl Api {
         serde_json::from_value(answer).context("the server's report is of another form")
     }
 
+    /// What is used of a campaign's budgets.
+    pub(crate) async fn budget(&self, id: &str) -> anyhow::Result<Json> {
+        let path = path(id, "/budget")?;
+        self.send(self.request(Method::GET, &path)).await?.json()
+    }
+
+    /// Resets a campaign's budgets. Returns where that is asked for.
+    pub(crate) async fn reset_budget(
+        &self,
+        id: &str,
+        reason: Option<&str>,
+    ) -> anyhow::Result<Json> {
+        let path = path(id, "/budget")?;
+        let request = self.request(Method::DELETE, &path).reason(reason);
+        self.send(request).await?.json()
+    }
+
     /// What is remembered of a customer.
     pub(crate) async fn customer(&self, id: &str) -> anyhow::Result<Json> {
         let request = self.request_of_customer(Method::GET, id)?;

@@ -29,6 +29,7 @@ mod backtest;
 mod events;
 mod try_out;
 
+mod budget;
 mod customer;
 
 mod filter;

@@ -14,8 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, check, customer, dead_letters, diff, doctor, get, history, send, tail, test,
-    try_out, turn,
+    apply, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, send, tail,
+    test, try_out, turn,
 };
 
 /// Campaigns as files, and a look at what runs
@@ -101,6 +101,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Show events, matches or dead letters as they come
     Tail(tail::Tail),
+    /// Show what is used of a campaign's budgets, and reset them
+    Budget(budget::Budget),
     /// Show what is remembered of a customer, and forget them
     Customer(customer::Customer),
     /// Send an event, or a file of events
@@ -237,6 +239,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Try(try_out) => try_out.run(form, &api()?).await,
         Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
+        Command::Budget(budget) => budget.run(form, &api()?).await,
         Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),

@@ -17,6 +17,9 @@ CAMPAIGN_CHANGES_TOPIC: {{ $values.topics.campaignChanges | quote }}
 MATCHES_TOPIC: {{ $values.topics.matches | quote }}
 CLAIMS_TOPIC: {{ $values.topics.claims | quote }}
 CUSTOMER_STATE_TOPIC: {{ $values.topics.customerState | quote }}
+BUDGET_STATE_TOPIC: {{ $values.topics.budgetState | quote }}
+REFUSALS_TOPIC: {{ $values.topics.refusals | quote }}
+CAMPAIGN_EVENTS_TOPIC: {{ $values.topics.campaignEvents | quote }}
 DEAD_LETTERS_TOPIC: {{ $values.topics.deadLetters | quote }}
 {{- with $values.schemaRegistry.url }}
 SCHEMA_REGISTRY_URL: {{ . | quote }}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::budgets::{BudgetChanges, Budgets};
 use super::counted::{Counted, Counts};
 use rules::live::{Merge, Merged};
 use rules::{Compiler, LiveRules, Rule, RuleSet};
@@ -77,6 +78,7 @@ pub struct Catalog {
     rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
     live: LiveRules,
     remembered: Counts,
+    budgets: BudgetChanges,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -107,6 +109,7 @@ impl Catalog {
             if let Some(before) = self.rules.remove(key) {
                 *self.count_of(&before) -= 1;
                 self.remembered.remove(&before);
+                self.budgets.remove(&before);
                 self.live.remove(before.id());
             }
             return Ok(Applied::Deleted {
@@ -130,7 +133,9 @@ impl Catalog {
         let rule = self.compiler.compile(campaign)?;
         let rule = Arc::new(rule.at_offset(record.offset));
         *self.count_of(&rule) += 1;
-        if let Some(before) = self.rules.insert(key.into(), Arc::clone(&rule)) {
+        let before = self.rules.insert(key.into(), Arc::clone(&rule));
+        self.budgets.put(&rule, before.as_ref());
+        if let Some(before) = before {
             *self.count_of(&before) -= 1;
             self.remembered.remove(&before);
         }
@@ -144,11 +149,18 @@ impl Catalog {
         self.live.rule_set()
     }
 
-    /// Puts the active campaigns in force, and lets the workers know what campaigns count. Costs what has changed since the
-    /// last call.
-    pub fn put_in_force(&mut self, counted: &Counted, store: impl FnOnce(RuleSet)) {
+    /// Puts the active campaigns in force, and lets the workers know what campaigns count and which have budgets, as of the
+    /// record before `next_offset`. Costs what has changed since the last call.
+    pub fn put_in_force(
+        &mut self,
+        (counted, budgets): (&Counted, &Budgets),
+        next_offset: i64,
+        store: impl FnOnce(RuleSet),
+    ) {
         let live = &mut self.live;
         self.remembered.publish(counted, || store(live.rule_set()));
+        // Last, for it says that all else is in force.
+        self.budgets.publish(budgets, next_offset);
     }
 
     /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].

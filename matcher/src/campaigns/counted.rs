@@ -100,7 +100,10 @@ fn end(rule: &Rule) -> i64 {
 fn identities(rule: &Rule) -> impl Iterator<Item = u64> {
     let is_over = rule.status() == Status::Archived;
     let history = rule.history().filter(|_| !is_over);
-    history.into_iter().flat_map(rules::History::identities)
+    history.into_iter().flat_map(|history| {
+        let budgets = history.totals().iter().map(rules::history::Total::identity);
+        history.identities().chain(budgets)
+    })
 }
 
 #[cfg(test)]

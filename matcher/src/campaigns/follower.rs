@@ -19,7 +19,7 @@ use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use super::merges::Merges;
-use super::{Applied, CampaignMetrics, CampaignRecord, Catalog, Counted};
+use super::{Applied, Budgets, CampaignMetrics, CampaignRecord, Catalog, Counted};
 
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -42,6 +42,8 @@ pub struct Follower {
     pub rules: Arc<ArcSwap<RuleSet>>,
     /// What the campaigns count.
     pub counted: Counted,
+    /// The campaigns that have budgets.
+    pub budgets: Budgets,
     /// What is told of the campaigns.
     pub metrics: CampaignMetrics,
     /// Ready once the topic was read to its end.
@@ -108,7 +110,9 @@ impl Follower {
             }
             pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
-                catalog.put_in_force(&self.counted, |rules| self.rules.store(Arc::new(rules)));
+                catalog.put_in_force((&self.counted, &self.budgets), next_offset, |rules| {
+                    self.rules.store(Arc::new(rules));
+                });
                 self.metrics.in_force(&catalog, next_offset);
                 pending = false;
                 loaded();

@@ -1,20 +1,39 @@
-//! Partitions that are not read on until the schema of their next record is known.
+//! Partitions that are not read on until what their next record takes is known: its schema, or the campaigns.
 //!
-//! Such a partition is paused at the record. Once its schema is known it is resumed and set back to it.
+//! Such a partition is paused at the record. Once that is known it is resumed and set back to it.
 //! librdkafka may still hand out what it had fetched before, so only the record itself ends the wait:
 //! whatever else comes of the partition is dropped, and comes again behind it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemas::avro::SchemaId;
 
-/// A record whose schema is not known yet.
+/// A record that cannot be processed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
-    pub(crate) schema: SchemaId,
+    pub(crate) until: Until,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The schema is known.
+    Schema(SchemaId),
+    /// The campaigns are read up to that offset, this one included.
+    Campaigns(i64),
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Schema(schema) => write!(f, "schema {schema}"),
+            Self::Campaigns(offset) => write!(f, "offset {offset} of the campaigns"),
+        }
+    }
 }
 
 /// The records that are waited for, one a partition at most.
@@ -54,13 +73,13 @@ impl Held {
         is_it
     }
 
-    /// The records whose schema is known now, each once.
-    pub(super) fn ready(&self, mut is_known: impl FnMut(SchemaId) -> bool) -> Vec<Waiting> {
+    /// The records for which what was waited for is known now, each once.
+    pub(super) fn ready(&self, mut is_known: impl FnMut(Until) -> bool) -> Vec<Waiting> {
         let mut partitions = self.0.borrow_mut();
         let waiting = partitions.values_mut().filter(|hold| !hold.called);
         waiting
             .filter_map(|hold| {
-                hold.called = is_known(hold.record.schema);
+                hold.called = is_known(hold.record.until);
                 hold.called.then_some(hold.record)
             })
             .collect()
@@ -84,16 +103,16 @@ mod tests {
     #[test]
     fn a_partition_goes_on_with_the_very_record_that_was_waited_for() {
         let held = Held::default();
-        let schema = SchemaId::Number(7);
+        let until = Until::Schema(SchemaId::Number(7));
         held.hold(Waiting {
             partition: 1,
             offset: 10,
-            schema,
+            until,
         });
         assert!(held.lets_through(0, 11), "another partition");
-        assert!(!held.lets_through(1, 10), "not before its schema is known");
+        assert!(!held.lets_through(1, 10), "not before that is known");
         assert_eq!(held.ready(|_| false), []);
-        assert_eq!(held.ready(|id| id == schema).len(), 1);
+        assert_eq!(held.ready(|it| it == until).len(), 1);
         assert_eq!(held.ready(|_| true), [], "each once");
         assert!(!held.lets_through(1, 11), "what was fetched before");
         assert!(!held.lets_through(1, 12));

@@ -1,4 +1,4 @@
-//! A member of a consumer group: a worker's, or the recorder's.
+//! A member of a consumer group: a worker's, a settler's or the recorder's.
 //!
 //! librdkafka announces a rebalance inside `poll`. It is only noted there and carried out by the
 //! member between two polls, where finished work can be committed first: a revoked partition's
@@ -18,7 +18,6 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadat
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use schemas::avro::SchemaId;
 
 use self::context::GroupContext;
 use self::held::Held;
@@ -26,7 +25,7 @@ use self::position::{Start, starting_position};
 use self::progress::{Progress, STALLED};
 
 pub(crate) use self::context::Change;
-pub(crate) use self::held::Waiting;
+pub(crate) use self::held::{Until, Waiting};
 pub(crate) use self::metrics::{GroupMetrics, Share};
 pub(crate) use self::orphans::Orphans;
 pub(crate) use self::position::Truncation;
@@ -58,8 +57,8 @@ pub(crate) enum GroupError {
     Stalled { backlog: i64 },
     #[error(
         "partition {partition} ends at offset {end}, before the committed offset {committed}: the \
-         topic was truncated or made anew. Going on could pay twice. Stop all matchers and decide what customer-state is \
-         worth: kept, it says that everything below offset {committed} was taken in, and new records below \
+         topic was truncated or made anew. Going on could pay twice. Stop all matchers and decide what customer-state (of \
+         claims: budget-state) is worth: kept, it says that everything below offset {committed} was taken in, and new records below \
          that are left out (matcher_torn_transactions_total); emptied, all customers are forgotten, and \
          their counts and limits begin anew. Then set the group's offsets with kafka-consumer-groups.sh \
          --reset-offsets and start"
@@ -141,9 +140,17 @@ impl Group {
         let Waiting {
             partition,
             offset,
-            schema,
+            until,
         } = record;
-        tracing::warn!(topic = self.topic, partition, offset, %schema, "waiting for a schema");
+        match until {
+            Until::Schema(_) => {
+                tracing::warn!(topic = self.topic, partition, offset, %until, "waiting for it");
+            }
+            // Always for a moment, and the campaigns' follower tells if it is for longer.
+            Until::Campaigns(_) => {
+                tracing::debug!(topic = self.topic, partition, offset, %until, "waiting for it");
+            }
+        }
         self.held.hold(record);
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
@@ -156,11 +163,8 @@ impl Group {
         !self.held.is_empty()
     }
 
-    /// Reads on where the schema that was waited for is known now.
-    pub(crate) fn go_on(
-        &mut self,
-        is_known: impl FnMut(SchemaId) -> bool,
-    ) -> Result<(), GroupError> {
+    /// Reads on where what was waited for is known now.
+    pub(crate) fn go_on(&mut self, is_known: impl FnMut(Until) -> bool) -> Result<(), GroupError> {
         self.waiting.set(self.held.len());
         if self.held.is_empty() || self.paused {
             return Ok(());

@@ -25,7 +25,7 @@ fn erasure(
     source: Option<&[u8]>,
     at: Option<i64>,
 ) -> Result<Erasure, DeadLetterReason> {
-    let (Control::Erase, customer) = Control::read(word, key)?;
+    let customer = Control::read_erasure(word, key)?;
     let source = source.and_then(|source| serde_json::from_slice::<Source<'static>>(source).ok());
     let source = source.ok_or(DeadLetterReason::InvalidControl { what: "source" })?;
     Ok(Erasure {

@@ -37,7 +37,7 @@ use tokio::runtime::Handle;
 
 use self::ledger::Ledger;
 use self::refuse::Refuser;
-use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
+use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Until, Waiting};
 use crate::positions::Positions;
 use crate::trace;
 
@@ -192,7 +192,10 @@ impl Recorder {
         let mut next_probe = Instant::now() + PROBE_EVERY;
         while !self.surroundings.shutdown.is_requested() {
             self.look_after(&mut group, &mut ledger)?;
-            group.go_on(|schema| self.reader.has_answer(schema))?;
+            group.go_on(|until| match until {
+                Until::Schema(schema) => self.reader.has_answer(schema),
+                Until::Campaigns(_) => true,
+            })?;
             let batch = self.read(&group)?;
             if let Some(record) = batch.waiting {
                 group.hold(record)?;
@@ -283,7 +286,7 @@ impl Recorder {
                     batch.waiting = Some(Waiting {
                         partition: message.partition(),
                         offset: message.offset(),
-                        schema,
+                        until: Until::Schema(schema),
                     });
                     break;
                 }

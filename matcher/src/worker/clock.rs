@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 /// The clock as it was last looked at, in milliseconds since 1970.
 #[derive(Debug, Default)]
-pub(super) struct Clock(i64);
+pub(crate) struct Clock(i64);
 
 impl Clock {
     /// The time of a record, but not beyond the clock; without one, now. The clock is looked at only when the
     /// record is not older than the last look: not for the records of a backlog.
-    pub(super) fn bound(&mut self, record: Option<i64>) -> i64 {
+    pub(crate) fn bound(&mut self, record: Option<i64>) -> i64 {
         let record = record.unwrap_or(i64::MAX);
         if record > self.0 {
             self.0 = Timestamp::now().as_millisecond();

@@ -1,17 +1,13 @@
-//! The customers of a worker's partitions.
+//! The customers of a worker's partitions; of a settler, the accounts of budgets.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use state::{Engine, Partition, StateError};
+use state::{Partition, StateError};
 
-use super::WorkerMetrics;
-use super::metrics::Shares;
+use super::kept::{KeptMetrics, Shares};
 use super::restore::{RestoreError, Restores};
-
-/// Customers looked at with each batch and partition for what has expired.
-const SWEPT: usize = 64;
 
 /// How long after its time something that waits is due: an event that was produced before is then surely here.
 const GRACE_MS: i64 = 500;
@@ -24,7 +20,7 @@ pub(super) struct Customers {
     partitions: BTreeMap<i32, Held>,
     restores: Restores,
     shares: Shares,
-    metrics: WorkerMetrics,
+    metrics: KeptMetrics,
     next_look: Instant,
 }
 
@@ -35,7 +31,7 @@ struct Held {
 }
 
 impl Customers {
-    pub(super) fn new(restores: Restores, metrics: WorkerMetrics) -> Self {
+    pub(super) fn new(restores: Restores, metrics: KeptMetrics) -> Self {
         Self {
             partitions: BTreeMap::new(),
             restores,
@@ -116,12 +112,11 @@ impl Customers {
     /// Partitions that the open batch has changed; expired state of theirs is dropped with it.
     pub(super) fn changed(
         &mut self,
-        engine: &Engine,
-        is_known: &dyn Fn(u64, i64) -> bool,
+        sweep: &dyn Fn(&mut Partition) -> Result<(), StateError>,
     ) -> Result<impl Iterator<Item = (i32, &mut Partition)>, StateError> {
         let changed = |held: &&mut Held| held.state.is_changed();
         for held in self.partitions.values_mut().filter(changed) {
-            engine.sweep(&mut held.state, SWEPT, is_known)?;
+            sweep(&mut held.state)?;
         }
         let all = self.partitions.iter_mut();
         let changed = all.filter(|(_, held)| held.state.is_changed());

@@ -41,7 +41,7 @@ struct Inner {
 
 /// Why what is on disk is thrown away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Distrust {
+pub(crate) enum Distrust {
     /// It was elsewhere for so long that deletions may have been missed.
     Age,
     /// The changelog does not have its position.

@@ -1,20 +1,15 @@
-//! What the workers tell of themselves. Counted when a batch is committed, so that what is aborted and
+//! What the workers tell of the events that they decide. Counted when a batch is committed, so that what is aborted and
 //! done again counts once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp as Time;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, IntCounter, IntCounterVec};
 use rdkafka::Timestamp;
 use schemas::DeadLetterReason;
 use service::Metrics;
 use state::Sequel;
-
-use super::disk::DiskMemory;
-use super::restore::Course;
-use crate::group::Share;
 
 /// Metrics of all workers of a process.
 #[derive(Clone)]
@@ -26,27 +21,20 @@ pub struct WorkerMetrics {
     undefined_rewards: IntCounter,
     dead_letters: IntCounterVec,
     event_age: Histogram,
-    transactions: HistogramVec,
-    rebuilds: IntCounter,
     duplicates: IntCounterVec,
     /// Types of events that have a series of their own.
     types: Arc<Mutex<BTreeSet<String>>>,
     taken_before: IntCounter,
     erased: IntCounter,
-    customers: IntGauge,
-    state_bytes: IntGauge,
-    restored: IntCounter,
-    restores: Histogram,
-    distrusted: IntCounterVec,
-    disk_bytes: IntGauge,
-    disk_failed: IntGauge,
+    claims: IntCounter,
+    refused: IntCounter,
 }
 
 /// Types come with events, that is from strangers, and a series of each lives as long as the process.
 const MAX_TYPES: usize = 100;
 
 /// Seconds from a millisecond to a minute.
-const SECONDS: [f64; 14] = [
+pub(crate) const SECONDS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
 ];
 
@@ -81,16 +69,6 @@ impl WorkerMetrics {
                 "Time from the record of an event to its match.",
                 &SECONDS,
             ),
-            transactions: metrics.histogram_vec(
-                "matcher_transaction_duration_seconds",
-                "Time to end a transaction, by outcome.",
-                &["outcome"],
-                &SECONDS,
-            ),
-            rebuilds: metrics.counter(
-                "matcher_worker_rebuilds_total",
-                "Consumers and producers dropped and made anew after an error.",
-            ),
             duplicates: metrics.counter_vec(
                 "matcher_duplicate_events_total",
                 "Events that counted for nothing because one of their id was seen before, by event type; beyond 100 types, other.",
@@ -105,37 +83,18 @@ impl WorkerMetrics {
                 "matcher_customers_erased_total",
                 "Customers forgotten because it was asked for.",
             ),
-            customers: metrics.gauge("matcher_customers", "Customers remembered here."),
-            state_bytes: metrics.gauge(
-                "matcher_customer_state_bytes",
-                "Bytes of what is remembered here, ids included.",
+            claims: metrics.counter(
+                "matcher_claims_total",
+                "Claims committed: what events win of campaigns with a budget, for the settler to decide.",
             ),
-            restored: metrics.counter(
-                "matcher_restored_records_total",
-                "Records read from the changelog to bring customers back.",
-            ),
-            restores: metrics.histogram(
-                "matcher_restore_duration_seconds",
-                "Time to bring back the customers of a partition.",
-                &SECONDS,
-            ),
-            distrusted: metrics.counter_vec(
-                "matcher_state_disk_discarded_total",
-                "Partitions on disk that were thrown away and read anew, by reason.",
-                &["reason"],
-            ),
-            disk_bytes: metrics.gauge(
-                "matcher_state_disk_bytes",
-                "Bytes on disk in STATE_DIR.",
-            ),
-            disk_failed: metrics.gauge(
-                "matcher_state_disk_failed",
-                "1 if the disk failed and customers are kept in memory until the next start.",
+            refused: metrics.counter(
+                "matcher_claims_given_back_total",
+                "Refused claims whose limits were given back.",
             ),
         }
     }
 
-    pub(super) fn committed(&self, tally: &Tally, events: usize, took: Duration) {
+    pub(super) fn committed(&self, tally: &Tally, events: usize) {
         self.events.inc_by(events as u64);
         self.matches.inc_by(tally.ages.len() as u64);
         self.undefined_rewards.inc_by(tally.undefined_rewards);
@@ -152,15 +111,8 @@ impl WorkerMetrics {
         self.erased.inc_by(tally.erased);
         self.confirmed.inc_by(tally.confirmed);
         self.reversals.inc_by(tally.reversals);
-        self.transactions
-            .with_label_values(&["committed"])
-            .observe(took.as_secs_f64());
-    }
-
-    pub(super) fn aborted(&self, took: Duration) {
-        self.transactions
-            .with_label_values(&["aborted"])
-            .observe(took.as_secs_f64());
+        self.claims.inc_by(tally.claimed);
+        self.refused.inc_by(tally.refused);
     }
 
     fn duplicates(&self, event_type: &str, count: u64) {
@@ -176,33 +128,6 @@ impl WorkerMetrics {
         };
         self.duplicates.with_label_values(&[label]).inc_by(count);
     }
-
-    pub(super) fn restored(&self, course: &Course, took: Duration) {
-        self.restored.inc_by(course.records);
-        for why in &course.distrusted {
-            self.distrusted.with_label_values(&[why.code()]).inc();
-        }
-        self.restores.observe(took.as_secs_f64());
-    }
-
-    /// What is on disk, of the whole process.
-    pub(super) fn on_disk(&self, disk: &DiskMemory) {
-        let bytes = i64::try_from(disk.bytes()).unwrap_or(i64::MAX);
-        self.disk_bytes.set(bytes);
-        self.disk_failed.set(i64::from(disk.is_given_up()));
-    }
-
-    /// What one worker remembers, within the gauges of all.
-    pub(super) fn shares(&self) -> Shares {
-        Shares {
-            customers: Share::of(&self.customers),
-            bytes: Share::of(&self.state_bytes),
-        }
-    }
-
-    pub(super) fn rebuilt(&self) {
-        self.rebuilds.inc();
-    }
 }
 
 /// What a batch will add to the counters once it is committed.
@@ -217,19 +142,8 @@ pub(super) struct Tally {
     pub(super) erased: u64,
     confirmed: u64,
     reversals: u64,
-}
-
-/// What one worker remembers.
-pub(super) struct Shares {
-    customers: Share,
-    bytes: Share,
-}
-
-impl Shares {
-    pub(super) fn set(&mut self, customers: usize, bytes: usize) {
-        self.customers.set(customers);
-        self.bytes.set(bytes);
-    }
+    pub(super) claimed: u64,
+    pub(super) refused: u64,
 }
 
 impl Tally {
@@ -252,11 +166,6 @@ impl Tally {
         } else {
             self.confirmed += 1;
         }
-    }
-
-    /// A match whose time to wait was over at `due`, milliseconds since 1970.
-    pub(super) fn was_due(&mut self, due: i64) {
-        self.matched(Timestamp::CreateTime(due));
     }
 
     pub(super) fn repeated(&mut self, event_type: &str) {

@@ -1,49 +1,54 @@
-//! One matcher thread: its own consumer, transactional producer and buffers.
+//! One thread with its own consumer, transactional producer and buffers, and the [`Duty`] that it has: to [`decide`] events, or
+//! to [settle](crate::settler) claims.
 //!
 //! The files follow the data: [`crate::group`] consumes, [`restore`] brings back the [`customers`] of a partition before it
-//! is read, [`state`] decodes, matches and remembers, [`emit`] writes, [`pace`] says when to commit and a
-//! [`transaction`](service::kafka::transaction) commits matches, dead letters, what is remembered and consumed offsets together or
+//! is read, the duty decodes, decides and remembers with [`state`], [`emit`] writes, [`pace`] says when to commit and a
+//! [`transaction`](service::kafka::transaction) commits what was written, what is remembered and consumed offsets together or
 //! not at all (KIP-98, KIP-447).
 //!
-//! Nothing is shared between workers but the rule set, which is immutable, and counters.
+//! Nothing is shared between workers but the campaigns and counters.
 
 mod clock;
 mod customers;
+mod dead_letters;
+mod decide;
 mod disk;
+mod duty;
 mod emit;
+mod kept;
+mod matches;
 mod metrics;
 mod pace;
 mod restore;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use rules::RuleSet;
-use rules::decide::Record;
-use schemas::names::header;
-use schemas::{Encoding, Limits, Reader, Unread};
-use service::kafka::record;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
-use state::{Arrival, Decided, Due, Engine, EventTimes, StateError, Undecided};
+use state::{Partition, StateError, Written};
 
-use self::clock::Clock;
 use self::customers::Customers;
-use self::emit::{Emitter, Outputs, Values};
 use self::pace::{Load, Next, Supply};
 use self::restore::{RestoreError, Restores};
-use crate::campaigns::Counted;
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
 
+pub(crate) use self::clock::Clock;
+pub(crate) use self::dead_letters::DeadLetters;
+pub(crate) use self::decide::{Decide, DecideSettings};
 pub(crate) use self::disk::DiskMemory;
+pub(crate) use self::duty::{Batch, Duty};
+pub(crate) use self::emit::{carried, now_in_millis};
+pub(crate) use self::kept::KeptMetrics;
+pub(crate) use self::matches::{MatchRecords, Won};
+pub(crate) use self::metrics::SECONDS;
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;
 pub(crate) use self::restore::Memory;
@@ -55,9 +60,6 @@ const IDLE: Duration = Duration::from_millis(100);
 /// what an event costs; even at 1 ms an event a batch is committed only 32 ms late.
 const STRIDE: usize = 32;
 
-/// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
-const STATE_BYTES: usize = 128;
-
 /// So many rebuilds within [`REBUILD_WINDOW`] and the process had better exit and be restarted.
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_mins(10);
@@ -67,23 +69,16 @@ pub(crate) struct WorkerSettings {
     pub(crate) name: String,
     pub(crate) consumer: ClientConfig,
     pub(crate) producer: ClientConfig,
-    pub(crate) events_topic: String,
-    pub(crate) matches_topic: String,
-    pub(crate) dead_letters_topic: String,
+    /// What it consumes.
+    pub(crate) topic: String,
     /// What is remembered, and where.
     pub(crate) memory: Memory,
-    pub(crate) times: EventTimes,
-    /// How matches are written.
-    pub(crate) encoding: Encoding,
-    pub(crate) limits: Limits,
     pub(crate) pace: Pace,
 }
 
 /// What a worker shares with the rest of the process.
 pub(crate) struct Surroundings {
-    pub(crate) rules: Arc<ArcSwap<RuleSet>>,
-    pub(crate) counted: Counted,
-    pub(crate) metrics: WorkerMetrics,
+    pub(crate) kept_metrics: KeptMetrics,
     pub(crate) group_metrics: GroupMetrics,
     /// Ready while the worker has a consumer and a producer.
     pub(crate) component: Component,
@@ -93,7 +88,7 @@ pub(crate) struct Surroundings {
 
 /// Why a consumer and a producer have to be dropped and made anew.
 #[derive(Debug, thiserror::Error)]
-enum Rebuild {
+pub(crate) enum Rebuild {
     #[error("the transactional producer failed at {0}")]
     Producer(#[from] Broken),
     #[error(transparent)]
@@ -102,31 +97,18 @@ enum Rebuild {
     Offsets(KafkaError),
     #[error("a record cannot be produced: {0}")]
     Produce(KafkaError),
-    #[error("customers cannot be brought back: {0}")]
+    #[error("what is remembered cannot be brought back: {0}")]
     Restore(#[from] RestoreError),
-    #[error("what is remembered of a customer cannot be read: {0}")]
+    #[error("what is remembered cannot be read: {0}")]
     State(#[from] StateError),
 }
 
 /// A worker; see the module. Runs on a thread of its own and never on an async runtime.
-pub(crate) struct Worker {
+pub(crate) struct Worker<D> {
     settings: WorkerSettings,
     surroundings: Surroundings,
-    engine: Engine,
-    clock: Clock,
-    emitter: Emitter,
-    /// How dead letters carry their values in the next batch.
-    values: Values,
+    duty: D,
     aborts: Backoff,
-}
-
-/// Events on their way from consumed to committed.
-struct Batch {
-    transaction: Open,
-    rules: Arc<RuleSet>,
-    positions: Positions,
-    load: Load,
-    tally: metrics::Tally,
 }
 
 /// Whether a batch is open.
@@ -135,28 +117,14 @@ enum State {
     Batch(Batch),
 }
 
-impl Worker {
-    /// `reader` is for events.
-    pub(crate) fn new(
-        settings: WorkerSettings,
-        reader: Reader,
-        surroundings: Surroundings,
-    ) -> Self {
-        let outputs = Outputs {
-            matches: settings.matches_topic.clone(),
-            dead_letters: settings.dead_letters_topic.clone(),
-            customer_state: settings.memory.changelog.topic.clone(),
-            events: settings.events_topic.clone(),
-        };
+impl<D: Duty> Worker<D> {
+    /// A worker with that duty.
+    pub(crate) fn new(settings: WorkerSettings, duty: D, surroundings: Surroundings) -> Self {
         Self {
-            engine: Engine::new(reader, settings.limits, settings.times)
-                .with_clock(|| jiff::Timestamp::now().as_millisecond()),
-            clock: Clock::default(),
-            emitter: Emitter::new(outputs, settings.encoding),
-            values: Values::Whole,
             aborts: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
             settings,
             surroundings,
+            duty,
         }
     }
 
@@ -168,7 +136,7 @@ impl Worker {
         while !self.surroundings.shutdown.is_requested() {
             let begun = Instant::now();
             let Err(why) = self.session() else { return };
-            self.surroundings.metrics.rebuilt();
+            self.surroundings.kept_metrics.rebuilt();
             self.surroundings.component.not_ready(&why.to_string());
             let worker = &self.settings.name;
             if let Rebuild::Producer(broken) = &why
@@ -211,12 +179,12 @@ impl Worker {
         let idle = Idle::connect(&self.settings.producer)?;
         let mut group = Group::join(
             &self.settings.consumer,
-            &self.settings.events_topic,
+            &self.settings.topic,
             Truncation::Refuse,
             self.surroundings.group_metrics.clone(),
         )?;
         let restores = Restores::new(self.settings.memory.clone());
-        let mut customers = Customers::new(restores, self.surroundings.metrics.clone());
+        let mut customers = Customers::new(restores, self.surroundings.kept_metrics.clone());
         self.surroundings.component.ready();
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
@@ -230,7 +198,7 @@ impl Worker {
             while let Some(partition) = customers.next_back()? {
                 group.read(partition)?;
             }
-            group.go_on(|schema| self.engine.has_answer(schema))?;
+            group.go_on(|until| self.duty.has_answer(until))?;
             if supply == Supply::Dry {
                 state = self.fire(&mut customers, state)?;
             }
@@ -311,26 +279,24 @@ impl Worker {
     }
 
     /// The open batch, which begins now if there is none.
-    fn batch(&self, state: State) -> Result<Batch, Rebuild> {
+    fn batch(&mut self, state: State) -> Result<Batch, Rebuild> {
         let idle = match state {
             State::Batch(batch) => return Ok(batch),
             State::Idle(idle) => idle,
         };
+        self.duty.begin();
         Ok(Batch {
             transaction: idle.begin()?,
-            rules: self.surroundings.rules.load_full(),
             positions: Positions::default(),
             load: Load {
                 begun: Instant::now(),
                 events: 0,
                 output_bytes: 0,
             },
-            tally: metrics::Tally::default(),
         })
     }
 
-    /// Processes one event within the batch, which begins with it if there is none. An event whose schema
-    /// is not known yet leaves no trace.
+    /// Processes one record within the batch, which begins with it if there is none. One that has to wait leaves no trace.
     fn take(
         &mut self,
         customers: &mut Customers,
@@ -338,81 +304,15 @@ impl Worker {
         message: &BorrowedMessage<'_>,
     ) -> Result<(Batch, Option<Waiting>), Rebuild> {
         let mut batch = self.batch(state)?;
-        let arrival = Arrival {
-            offset: message.offset(),
-            time: self.clock.bound(message.timestamp().to_millis()),
-        };
         let partition = customers.of(message.partition());
-        // Only what has no value can be a control record, so that events need not be asked for it.
-        let control = match message.payload() {
-            None => record::header(message, header::CONTROL),
-            Some(_) => None,
-        };
-        let record = Record {
-            key: message.key(),
-            value: message.payload(),
-            schema_header: if self.engine.takes_headers() {
-                record::header(message, header::VALUE_SCHEMA_ID)
-            } else {
-                None
-            },
-        };
-        let mut winners = Vec::new();
-        let engine = &mut self.engine;
-        let decided = match control {
-            Some(word) => engine.control(word, message.key(), arrival, partition),
-            None => engine.decide(record, arrival, &batch.rules, partition, &mut winners),
-        };
-        match decided {
-            Ok(Decided::New(event, decided_at)) => {
-                for rule in winners {
-                    batch.load.output_bytes += STATE_BYTES
-                        + self
-                            .emitter
-                            .write_match(&batch.transaction, message, (&event, decided_at), rule)
-                            .map_err(Rebuild::Produce)?;
-                    batch.tally.matched(message.timestamp());
-                }
-            }
-            Ok(Decided::Duplicate(event)) => batch.tally.repeated(event.event_type),
-            Ok(Decided::Erased(customer)) => {
-                batch.load.output_bytes += self
-                    .emitter
-                    .write_erased(&batch.transaction, message, customer)
-                    .map_err(Rebuild::Produce)?;
-                batch.tally.erased += 1;
-            }
-            Ok(Decided::TakenBefore) => batch.tally.came_again(),
-            Err(Undecided::Unread(Unread::Waiting(schema))) => {
-                let waiting = Waiting {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    schema,
-                };
-                return Ok((batch, Some(waiting)));
-            }
-            Err(Undecided::Unread(Unread::Never(reason))) => {
-                batch.load.output_bytes += self
-                    .emitter
-                    .write_dead_letter(&batch.transaction, message, &reason, self.values)
-                    .map_err(Rebuild::Produce)?
-                    .max(1);
-                batch.tally.died(&reason);
-            }
-            Err(Undecided::State(error)) => return Err(error.into()),
+        if let Some(until) = self.duty.take(&mut batch, partition, message)? {
+            let waiting = Waiting {
+                partition: message.partition(),
+                offset: message.offset(),
+                until,
+            };
+            return Ok((batch, Some(waiting)));
         }
-        for sequel in self.engine.take_sequels() {
-            // The key of an event that was read is its customer.
-            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
-            let whose = (message.partition(), customer.unwrap_or_default());
-            batch.load.output_bytes += STATE_BYTES
-                + self
-                    .emitter
-                    .write_sequel(&batch.transaction, whose, &sequel, Some(message))
-                    .map_err(Rebuild::Produce)?;
-            batch.tally.followed(&sequel);
-        }
-        batch.tally.undefined_rewards += self.engine.take_undefined_rewards();
         batch
             .positions
             .processed(message.partition(), message.offset());
@@ -420,36 +320,18 @@ impl Worker {
         Ok((batch, None))
     }
 
-    /// Writes what is due: matches of events whose time to wait is over, and matches that are confirmed.
+    /// Does what waited for a time that has come.
     fn fire(&mut self, customers: &mut Customers, mut state: State) -> Result<State, Rebuild> {
         for (number, time) in customers.due() {
             let mut batch = self.batch(state)?;
             while let Some(partition) = customers.waiting_in(number)
                 && !self.settings.pace.is_full(batch.load)
             {
-                let due = self.engine.next_due(time, &batch.rules, partition)?;
-                if due.is_empty() {
+                if !self.duty.fire(&mut batch, partition, (number, time))? {
                     break;
                 }
-                for due in due {
-                    let written = match &due {
-                        Due::Match(won) => {
-                            batch.tally.was_due(won.event.due);
-                            self.emitter.write_due(&batch.transaction, number, won)
-                        }
-                        Due::Sequel {
-                            customer_id,
-                            sequel,
-                        } => {
-                            batch.tally.followed(sequel);
-                            let whose = (number, &**customer_id);
-                            (self.emitter).write_sequel(&batch.transaction, whose, sequel, None)
-                        }
-                    };
-                    batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
-                }
             }
-            // A transaction commits offsets; where no event came these are the ones that are committed.
+            // A transaction commits offsets; where no record came these are the ones that are committed.
             if let Some(partition) = customers.waiting_in(number)
                 && partition.is_changed()
             {
@@ -480,25 +362,23 @@ impl Worker {
             customers.roll_back();
             return self.abandon(group, batch.transaction.abort()?);
         };
-        let counted = &self.surroundings.counted;
-        let is_known = |identity, oldest| counted.is_known(identity, oldest);
         let mut written = Vec::new();
-        for (number, partition) in customers.changed(&self.engine, &is_known)? {
-            let emitter = &self.emitter;
-            let state = emitter.write_state(&batch.transaction, number, partition);
+        for (number, partition) in customers.changed(&|it| self.duty.sweep(it))? {
+            let changelog = &self.settings.memory.changelog.topic;
+            let state = write_state(&batch.transaction, changelog, number, partition);
             written.push((number, state.map_err(Rebuild::Produce)?));
         }
         let offsets = batch
             .positions
-            .to_list(&self.settings.events_topic)
+            .to_list(&self.settings.topic)
             .map_err(Rebuild::Offsets)?;
         let begun = Instant::now();
-        let metrics = &self.surroundings.metrics;
+        let metrics = &self.surroundings.kept_metrics;
         let noted = batch.transaction.noted();
         match batch.transaction.commit_consumed(&offsets, &member) {
             Ok(idle) => {
-                metrics.committed(&batch.tally, batch.load.events, begun.elapsed());
-                self.values = Values::Whole;
+                metrics.committed(begun.elapsed());
+                self.duty.committed(batch.load.events);
                 self.aborts.reset();
                 for (number, state) in written {
                     // Or the partition must be brought back.
@@ -517,7 +397,7 @@ impl Worker {
                 metrics.aborted(begun.elapsed());
                 tracing::warn!(error = %why, too_large, "a batch was aborted and is read again");
                 if too_large {
-                    self.values = Values::SmallOnly;
+                    self.duty.too_large();
                 }
                 self.abandon(group, idle)
             }
@@ -563,8 +443,36 @@ impl Worker {
         };
         for partition in revoked.elements() {
             customers.let_go(partition.partition());
+            self.duty.let_go(partition.partition());
         }
         group.release(&revoked)?;
         Ok(State::Idle(idle))
     }
+}
+
+/// Writes what the batch has changed of a partition's customers to the changelog: once each, however many of their
+/// records there were.
+fn write_state<'p>(
+    transaction: &Open,
+    changelog: &str,
+    number: i32,
+    partition: &'p mut Partition,
+) -> Result<Written<'p>, KafkaError> {
+    let mut sent = Ok(());
+    let written = partition.changes(|change| {
+        if sent.is_err() {
+            return;
+        }
+        let mut record = BaseRecord::<[u8], [u8]>::to(changelog)
+            .partition(number)
+            .key(change.key);
+        record.payload = change.value;
+        // The last of them says how far the changelog is then.
+        sent = if change.is_progress() {
+            transaction.send_noted(record)
+        } else {
+            transaction.send(record)
+        };
+    });
+    sent.map(|()| written)
 }

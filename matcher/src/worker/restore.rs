@@ -30,8 +30,9 @@ const IDLE: Duration = Duration::from_millis(100);
 pub(crate) enum RestoreError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("customer-state, partition {partition}, offset {offset}: {error}")]
+    #[error("{topic}, partition {partition}, offset {offset}: {error}")]
     State {
+        topic: String,
         partition: i32,
         offset: i64,
         error: StateError,
@@ -245,6 +246,7 @@ fn once(
                 let key = message.key().unwrap_or_default();
                 let restored = state.restore(key, message.payload());
                 restored.map_err(|error| RestoreError::State {
+                    topic: source.topic.clone(),
                     partition,
                     offset: message.offset(),
                     error,

@@ -1,7 +1,7 @@
 //! The names of what campaigns count. They stand in changelogs: what they are made of must never change.
 
-use schemas::across::{LimitSpan, OnChange, Window};
-use schemas::{Campaign, GroupName};
+use schemas::across::{CampaignLimits, LimitSpan, OnChange, Total, Window};
+use schemas::{Campaign, CampaignId, GroupName};
 use serde_json::{Value as Json, json};
 
 /// Gives names to what a campaign counts.
@@ -17,7 +17,12 @@ impl Identities {
             OnChange::Keep => Json::Null,
             OnChange::Reset => {
                 let schedule = &campaign.schedule;
-                json!([campaign.when, schedule, campaign.across, campaign.limits])
+                // A budget that is raised leaves what is counted of customers alone.
+                let limits = CampaignLimits {
+                    total: Total::default(),
+                    ..campaign.limits.clone()
+                };
+                json!([campaign.when, schedule, campaign.across, limits])
             }
         };
         Self {
@@ -31,6 +36,14 @@ impl Identities {
         // No campaign's, which are an array whose first element is a text.
         Self {
             prefix: json!({"group": group}).to_string(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Names of what all customers use up together. Only a person's word begins them anew.
+    pub(super) fn of_budgets(campaign: &CampaignId) -> Self {
+        Self {
+            prefix: json!({"budgets": campaign}).to_string(),
             given: Vec::new(),
         }
     }

@@ -1,8 +1,9 @@
 //! How often a campaign is won at most.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_CONDITIONS, MAX_REMEMBERED, Period, Zone};
+use super::{MAX_CONDITIONS, MAX_REMEMBERED, Period, Total, Zone};
 use crate::{Amount, Span};
 
 /// How often, and for how much, a campaign is won at most.
@@ -12,18 +13,21 @@ pub struct CampaignLimits {
     /// By one customer; all of them hold.
     #[serde(default, skip_serializing_if = "PerCustomer::is_empty")]
     pub per_customer: PerCustomer,
+    /// By all customers together, its budget; all of them hold.
+    #[serde(default, skip_serializing_if = "Total::is_empty")]
+    pub total: Total,
 }
 
 impl CampaignLimits {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.per_customer.is_empty()
+        self.per_customer.is_empty() && self.total.is_empty()
     }
 }
 
 /// Limits of one customer: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(try_from = "OneOrMany", into = "OneOrMany")]
+#[serde(try_from = "serde_json::Value", into = "Vec<Limit>")]
 pub struct PerCustomer(pub Vec<Limit>);
 
 impl PerCustomer {
@@ -33,39 +37,38 @@ impl PerCustomer {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(serde_json::Value),
-    Many(Vec<Limit>),
-}
-
-impl TryFrom<OneOrMany> for PerCustomer {
+impl TryFrom<serde_json::Value> for PerCustomer {
     type Error = String;
 
-    fn try_from(limits: OneOrMany) -> Result<Self, String> {
-        // An object is read here, for an untagged enum would hide what is wrong with it.
-        let limits = match limits {
-            OneOrMany::One(serde_json::Value::Array(limits)) => limits,
-            OneOrMany::One(limit) => vec![limit],
-            OneOrMany::Many(limits) => return Ok(Self(limits)),
-        };
-        if limits.is_empty() || limits.len() > MAX_CONDITIONS {
-            return Err(format!(
-                "per_customer is a limit, or a list of 1 to {MAX_CONDITIONS}"
-            ));
-        }
-        let read = limits
-            .into_iter()
-            .map(|limit| serde_json::from_value(limit).map_err(|error| error.to_string()));
-        read.collect::<Result<_, _>>().map(Self)
+    fn try_from(limits: serde_json::Value) -> Result<Self, String> {
+        one_or_many("per_customer", limits).map(Self)
     }
 }
 
-impl From<PerCustomer> for OneOrMany {
+impl From<PerCustomer> for Vec<Limit> {
     fn from(limits: PerCustomer) -> Self {
-        Self::Many(limits.0)
+        limits.0
     }
+}
+
+/// The limits of a field that is one, or a list of them. An untagged enum would hide what is wrong with one.
+pub(super) fn one_or_many<L: DeserializeOwned>(
+    field: &str,
+    limits: serde_json::Value,
+) -> Result<Vec<L>, String> {
+    let limits = match limits {
+        serde_json::Value::Array(limits) => limits,
+        limit => vec![limit],
+    };
+    if limits.is_empty() || limits.len() > MAX_CONDITIONS {
+        return Err(format!(
+            "{field} is a limit, or a list of 1 to {MAX_CONDITIONS}"
+        ));
+    }
+    let read = limits
+        .into_iter()
+        .map(|limit| serde_json::from_value(limit).map_err(|error| error.to_string()));
+    read.collect()
 }
 
 /// A limit of one customer.

@@ -22,7 +22,7 @@ impl Contract {
     }
 }
 
-/// All documents that are registered. `claims` and `customer-state` are internal, dead letters keep the
+/// All documents that are registered. `claims`, `customer-state` and `budget-state` are internal, dead letters keep the
 /// bytes they came with.
 ///
 /// Events and campaigns are read by us and replayed from long ago: the newest must read all. Matches and

@@ -47,8 +47,7 @@ pub enum TopicError {
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// All topics, `partitions` each but those of the campaigns, which have one so that there is an order
-/// between versions.
+/// All topics, `partitions` each but those of the campaigns themselves, which have one so that there is an order.
 pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<TopicSpec> {
     let topic = |name: &str, partitions, config: &[(&'static str, String)]| TopicSpec {
         name: name.to_owned(),
@@ -71,7 +70,14 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
         topic(&topics.campaign_changes_topic, 1, &[for_ever]),
         topic(&topics.matches_topic, partitions, &[]),
         topic(&topics.claims_topic, partitions, &[]),
-        topic(&topics.customer_state_topic, partitions, &[compacted, gone]),
+        topic(
+            &topics.customer_state_topic,
+            partitions,
+            &[compacted.clone(), gone],
+        ),
+        topic(&topics.budget_state_topic, partitions, &[compacted]),
+        topic(&topics.refusals_topic, partitions, &[]),
+        topic(&topics.campaign_events_topic, 1, &[long.clone()]),
         topic(&topics.dead_letters_topic, partitions, &[long, large]),
     ]
 }

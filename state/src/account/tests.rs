@@ -4,7 +4,7 @@ use schemas::{Campaign, Document, Event, Limits};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::decide::{Occasion, event_hash, judge};
+use crate::decide::{Occasion, Winners, event_hash, judge};
 
 fn rule(campaign: &Json) -> Rule {
     let mut whole = json!({
@@ -29,8 +29,9 @@ fn customer(rules: &[&Rule], events: &[(&str, &str, Json)]) -> Customer {
         let event = event.to_string();
         document.read(event.as_bytes(), Limits::default()).unwrap();
         let event = Event::of(&document).unwrap();
-        let mut concerned: Vec<&Rule> = rules.to_vec();
-        concerned.retain(|rule| rule.concerns(&event));
+        let mut concerned = Winners::default();
+        concerned.won.extend(rules);
+        concerned.won.retain(|rule| rule.concerns(&event));
         let at = event.occurred_at.as_millisecond();
         customer.see(at, event_hash(event.event_id));
         let occasion = Occasion {

@@ -79,7 +79,7 @@ impl Machine {
             offset: i64::try_from(offset).unwrap(),
             time: event.record,
         };
-        let mut winners = Vec::new();
+        let mut winners = state::Winners::default();
         let decided = (self.engine).decide(
             record,
             arrival,
@@ -89,7 +89,7 @@ impl Machine {
         );
         match decided {
             Ok(Decided::New(..)) => {
-                let ids = winners.iter().map(|rule| rule.id().to_string());
+                let ids = winners.won.iter().map(|rule| rule.id().to_string());
                 let ids = ids.collect();
                 let sequels = self.engine.take_sequels();
                 Outcome::New(ids, sequels.iter().map(back).collect())

@@ -211,7 +211,7 @@ fn write(
                 };
                 let arrival = Arrival { offset, time: now };
                 offset += 1;
-                let mut winners = Vec::new();
+                let mut winners = state::Winners::default();
                 engine
                     .decide(record, arrival, rules, &mut remembered, &mut winners)
                     .expect("an event");

@@ -76,11 +76,15 @@ impl Stage {
             ("MATCHES_TOPIC", "matches"),
             ("CLAIMS_TOPIC", "claims"),
             ("CUSTOMER_STATE_TOPIC", "customer-state"),
+            ("BUDGET_STATE_TOPIC", "budget-state"),
+            ("REFUSALS_TOPIC", "refusals"),
+            ("CAMPAIGN_EVENTS_TOPIC", "campaign-events"),
             ("DEAD_LETTERS_TOPIC", "dead-letters"),
         ];
         let others = [
             ("KAFKA_BOOTSTRAP_SERVERS", self.bootstrap.clone()),
             ("MATCHER_GROUP", self.name.clone()),
+            ("SETTLER_GROUP", format!("{}-settler", self.name)),
             ("MATCHER_INSTANCE", "bench".to_owned()),
             ("LOG_FILTER", "info".to_owned()),
         ];

@@ -63,6 +63,8 @@ impl Installation {
             ),
             ("EVENTS_TOPIC".to_owned(), topic("events")),
             ("CUSTOMER_STATE_TOPIC".to_owned(), topic("customer-state")),
+            ("CLAIMS_TOPIC".to_owned(), topic("claims")),
+            ("BUDGET_STATE_TOPIC".to_owned(), topic("budget-state")),
             ("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
             (
                 "LOG_FILTER".to_owned(),

@@ -80,6 +80,9 @@ impl Installation {
                 "matches",
                 "claims",
                 "customer-state",
+                "budget-state",
+                "refusals",
+                "campaign-events",
                 "dead-letters",
             ] {
                 let variable = format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());
@@ -87,6 +90,7 @@ impl Installation {
             }
             settings.push(("MATCHER_GROUP".to_owned(), format!("{name}-matcher")));
             settings.push(("RECORDER_GROUP".to_owned(), format!("{name}-recorder")));
+            settings.push(("SETTLER_GROUP".to_owned(), format!("{name}-settler")));
         }
         let made = Command::new(binary("matcher"))
             .args(["create-topics", "--replication-factor", "1", "--partitions"])

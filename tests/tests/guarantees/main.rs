@@ -3,6 +3,7 @@
 //! evaluation expects the matches that are committed and the rows that are recorded, each exactly once?
 
 mod broker;
+mod budgets;
 mod campaigns;
 mod changelog;
 mod customers;

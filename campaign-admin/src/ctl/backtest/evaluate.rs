@@ -30,6 +30,8 @@ pub(super) struct Totals {
     pub(super) confirmed: u64,
     /// Returns that took back a match, or a part of it.
     pub(super) reversals: u64,
+    /// Claims for which a budget left no room.
+    pub(super) refusals: u64,
     /// Events that count for nothing because one of their id was there before.
     pub(super) duplicates: u64,
     /// Campaigns not won because an expression of their reward had no value.
@@ -289,6 +291,7 @@ impl Totals {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
+        self.refusals += other.refusals;
         self.duplicates += other.duplicates;
         self.confirmed += other.confirmed;
         self.reversals += other.reversals;

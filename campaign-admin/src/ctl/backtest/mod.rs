@@ -116,6 +116,7 @@ impl Backtest {
             "matches": totals.matches,
             "confirmed": totals.confirmed,
             "reversals": totals.reversals,
+            "refusals": totals.refusals,
             "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
@@ -149,6 +150,13 @@ impl Backtest {
                 note(format_args!(
                     "{} matches that were held were confirmed; returns took {} times something back",
                     totals.confirmed, totals.reversals
+                ));
+            }
+            if totals.refusals > 0 {
+                let count = totals.refusals;
+                note(styled(
+                    WARN,
+                    format_args!("{count} claims were refused, for a budget left no room"),
                 ));
             }
             for (reason, count) in &totals.dead_letters {

@@ -3,11 +3,15 @@
 //! Campaigns that ask for nothing but the event were decided by many threads at once; of their events only those that came
 //! twice are left out here. If some ask for more, the events that concern them go through the matcher's engine, one by one.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
-use rules::{Rule, RuleSet};
-use schemas::{Limits, Reader, Span, Unread};
-use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided};
+use rules::RuleSet;
+use schemas::{CampaignId, Claim, Limits, Reader, Source, Span, Unread};
+use state::settle::{Settled, settle};
+use state::{
+    Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided, Winners,
+    claim, claim_due,
+};
 
 use super::evaluate::{Found, Sight, Totals, write_match, write_sequel};
 
@@ -22,6 +26,9 @@ pub(super) struct Order<'r> {
     engine: Engine,
     partition: Partition,
     offset: i64,
+    /// What is used of budgets, and how many claims there were.
+    budgets: Partition,
+    claims: i64,
 }
 
 impl<'r> Order<'r> {
@@ -40,13 +47,15 @@ impl<'r> Order<'r> {
             engine: Engine::new(Reader::json(), Limits::default(), times),
             partition: Partition::default(),
             offset: 0,
+            budgets: Partition::default(),
+            claims: 0,
         }
     }
 
     /// Takes in what was found in the next block; matches are added to `out`, if they are wanted.
     pub(super) fn take(&mut self, found: Found, out: &mut Vec<u8>) -> Result<Totals, StateError> {
         let mut totals = found.totals;
-        let mut winners = Vec::new();
+        let mut winners = Winners::default();
         let mut begin = 0;
         for sight in found.sights {
             match sight {
@@ -75,7 +84,7 @@ impl<'r> Order<'r> {
             }
         }
         totals.undefined_rewards += self.engine.take_undefined_rewards();
-        self.settle()?;
+        self.commit()?;
         Ok(totals)
     }
 
@@ -93,7 +102,7 @@ impl<'r> Order<'r> {
         &mut self,
         line: &[u8],
         at: i64,
-        winners: &mut Vec<&'r Rule>,
+        winners: &mut Winners<'r>,
         totals: &mut Totals,
         out: &mut Vec<u8>,
     ) -> Result<(), StateError> {
@@ -104,10 +113,18 @@ impl<'r> Order<'r> {
         let partition = &mut self.partition;
         match (self.engine).decide(line, arrival, self.rules, partition, winners) {
             Ok(Decided::New(event, _)) => {
-                totals.matches += winners.len() as u64;
-                for rule in winners.iter().filter(|_| self.wants_matches) {
-                    write_match(event.event_id, rule.id().as_str(), out);
+                let mut claims = Vec::new();
+                for rule in &winners.won {
+                    if rule.totals().is_empty() {
+                        totals.matches += 1;
+                        if self.wants_matches {
+                            write_match(event.event_id, rule.id().as_str(), out);
+                        }
+                    } else if let Some(claim) = claim(rule, &event, nowhere(), winners) {
+                        claims.push(claim.into_owned());
+                    }
                 }
+                self.settle_all(claims, totals, out)?;
             }
             Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
             Ok(Decided::TakenBefore | Decided::Erased(_)) => {
@@ -125,7 +142,7 @@ impl<'r> Order<'r> {
             self.follow(&sequel, totals, out);
         }
         if self.waits {
-            self.settle()?;
+            self.commit()?;
         }
         Ok(())
     }
@@ -146,24 +163,78 @@ impl<'r> Order<'r> {
         let now = self.partition.clock();
         while self.partition.first_due().is_some_and(|due| due <= now) {
             let due = self.engine.next_due(now, self.rules, &mut self.partition)?;
-            for due in due {
+            let mut claims = Vec::new();
+            for due in &due {
                 match due {
-                    Due::Match(won) => {
+                    Due::Match(won) if won.rule.totals().is_empty() => {
                         totals.matches += 1;
                         if self.wants_matches {
                             let id = won.rule.id().as_str();
                             write_match(&won.event.event_id, id, out);
                         }
                     }
-                    Due::Sequel { sequel, .. } => self.follow(&sequel, totals, out),
+                    Due::Match(won) => claims.push(claim_due(won, nowhere()).into_owned()),
+                    Due::Sequel { sequel, .. } => self.follow(sequel, totals, out),
                 }
             }
-            self.settle()?;
+            drop(due);
+            self.settle_all(claims, totals, out)?;
+            self.commit()?;
         }
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), StateError> {
+    /// Settles claims and what their events win instead, as if the settler never had to wait.
+    fn settle_all(
+        &mut self,
+        claims: Vec<Claim<'static>>,
+        totals: &mut Totals,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StateError> {
+        let mut claims = VecDeque::from(claims);
+        while let Some(claim) = claims.pop_front() {
+            self.claims += 1;
+            let arrival = Arrival {
+                offset: self.claims,
+                time: self.partition.clock(),
+            };
+            let id = CampaignId::new(&*claim.prize.campaign_id).ok();
+            let rule = id.and_then(|id| self.rules.rule(&id));
+            if let Settled::Granted(_) = settle(&claim, arrival, rule, &mut self.budgets)? {
+                totals.matches += 1;
+                if self.wants_matches {
+                    write_match(&claim.event_id, &claim.prize.campaign_id, out);
+                }
+                continue;
+            }
+            totals.refusals += 1;
+            let amends = (self.engine).amend(claim, self.rules, &mut self.partition)?;
+            for (rule, place) in &amends.won {
+                let next = amends.claim(rule, *place);
+                if !rule.totals().is_empty() {
+                    claims.push_back(next.into_owned());
+                    continue;
+                }
+                totals.matches += 1;
+                if self.wants_matches {
+                    write_match(&next.event_id, &next.prize.campaign_id, out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StateError> {
+        self.budgets.changes(|_| {}).commit(None)?;
         self.partition.changes(|_| {}).commit(None)
+    }
+}
+
+/// A file has no topic.
+fn nowhere() -> Source<'static> {
+    Source {
+        topic: "".into(),
+        partition: 0,
+        offset: 0,
     }
 }

@@ -1,0 +1,168 @@
+//! Writes what was decided of one claim to the open transaction.
+
+use std::borrow::Cow;
+
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Header};
+use rdkafka::producer::BaseRecord;
+use rules::Rule;
+use schemas::across::Budget;
+use schemas::names::header;
+use schemas::{
+    Amount, CampaignEvent, CampaignId, Claim, Control, Encoding, Happening, Refusal, RefusalReason,
+    Source,
+};
+use service::kafka::transaction::Open;
+use state::settle::Mark;
+
+use crate::worker::{MatchRecords, Won, carried, now_in_millis};
+
+/// Names of the topics written to, besides that of the matches.
+pub(super) struct Outputs {
+    pub(super) refusals: String,
+    /// Where what was refused is given back.
+    pub(super) events: String,
+    pub(super) campaign_events: String,
+}
+
+/// Writes matches, refusals and events of campaigns.
+pub(super) struct Emitter {
+    outputs: Outputs,
+    matches: MatchRecords,
+}
+
+impl Emitter {
+    pub(super) fn new(outputs: Outputs, matches_topic: String, encoding: Encoding) -> Self {
+        Self {
+            outputs,
+            matches: MatchRecords::new(matches_topic, encoding),
+        }
+    }
+
+    /// Writes the match that a claim becomes. Returns its size in bytes.
+    pub(super) fn write_match(
+        &mut self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        claim: &Claim<'_>,
+    ) -> Result<usize, KafkaError> {
+        (self.matches).write(transaction, Won::of_claim(claim), carried(message))
+    }
+
+    /// Writes that a claim was refused: for people, and for the matcher of its event. Returns the bytes.
+    pub(super) fn write_refusal(
+        &self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        claim: &Claim<'_>,
+        (reason, limit): (RefusalReason, Option<&Budget>),
+    ) -> Result<usize, KafkaError> {
+        let prize = &claim.prize;
+        let partition = claim.source.partition;
+        let refused_at = now_in_millis();
+        let refusal = Refusal {
+            match_id: format!("{}:{}", claim.event_id, prize.campaign_id).into(),
+            event_id: Cow::Borrowed(&claim.event_id),
+            campaign_id: Cow::Borrowed(&prize.campaign_id),
+            campaign_version: prize.campaign_version,
+            campaigns_offset: prize.campaigns_offset,
+            customer_id: Cow::Borrowed(&claim.customer_id),
+            event_type: Cow::Borrowed(&claim.event_type),
+            occurred_at: claim.occurred_at,
+            refused_at,
+            reason,
+            limit: limit.map(Cow::Borrowed),
+            reward: Cow::Borrowed(&*prize.reward),
+            source: Source {
+                topic: Cow::Borrowed(&*claim.source.topic),
+                partition,
+                offset: claim.source.offset,
+            },
+        };
+        let refusal = to_json(&refusal);
+        let mut record = BaseRecord::to(&self.outputs.refusals)
+            .partition(partition)
+            .key(claim.event_id.as_bytes())
+            .payload(&*refusal)
+            .timestamp(refused_at.as_millisecond());
+        record.headers = carried(message);
+        transaction.send(record)?;
+
+        let claimed = to_json(claim);
+        let headers = carried(message)
+            .unwrap_or_default()
+            .insert(Header {
+                key: header::CONTROL,
+                value: Some(Control::Refused.word()),
+            })
+            .insert(Header {
+                key: header::CONTROL_CLAIM,
+                value: Some(&claimed),
+            });
+        let back = BaseRecord::<[u8], [u8]>::to(&self.outputs.events)
+            .partition(partition)
+            .key(claim.customer_id.as_bytes())
+            .timestamp(refused_at.as_millisecond())
+            .headers(headers);
+        transaction.send(back)?;
+        Ok(refusal.len() + claimed.len())
+    }
+
+    /// Writes that a budget is used to so many percent. Returns its size in bytes.
+    pub(super) fn write_mark(
+        &self,
+        transaction: &Open,
+        rule: &Rule,
+        mark: Mark<'_>,
+    ) -> Result<usize, KafkaError> {
+        let period = mark
+            .period
+            .and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+        let what = Happening::BudgetUsed {
+            percent: mark.percent,
+            limit: mark.total.budget().clone(),
+            value: mark.value,
+            period,
+            used_times: mark.used.times,
+            used_amount: Amount::nearest(mark.used.amount).ok(),
+        };
+        self.write_happening(transaction, rule.id().clone(), rule.version(), what)
+    }
+
+    /// Writes that the budgets of a campaign were reset. Returns its size in bytes.
+    pub(super) fn write_reset(
+        &self,
+        transaction: &Open,
+        id: CampaignId,
+        version: u64,
+    ) -> Result<usize, KafkaError> {
+        self.write_happening(transaction, id, version, Happening::BudgetReset)
+    }
+
+    fn write_happening(
+        &self,
+        transaction: &Open,
+        campaign_id: CampaignId,
+        campaign_version: u64,
+        what: Happening,
+    ) -> Result<usize, KafkaError> {
+        let at = now_in_millis();
+        let event = CampaignEvent {
+            campaign_id,
+            campaign_version,
+            at,
+            what,
+        };
+        let json = to_json(&event);
+        let record = BaseRecord::to(&self.outputs.campaign_events)
+            .key(event.campaign_id.as_str().as_bytes())
+            .payload(&*json)
+            .timestamp(at.as_millisecond());
+        transaction.send(record)?;
+        Ok(json.len())
+    }
+}
+
+fn to_json(document: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("documents are written to memory without fail")
+}

@@ -1,0 +1,166 @@
+//! What settlers tell of claims and budgets. Counted when a batch is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
+use rdkafka::Timestamp;
+use schemas::{Claim, DeadLetterReason, RefusalReason};
+use service::Metrics;
+use state::settle::Mark;
+
+use crate::worker::SECONDS;
+
+/// Metrics of all settlers of a process.
+#[derive(Clone)]
+pub struct SettlerMetrics {
+    claims: IntCounterVec,
+    age: Histogram,
+    marks: IntCounterVec,
+    used: IntGaugeVec,
+    /// Campaigns that have a series of their own.
+    campaigns: Arc<Mutex<BTreeSet<String>>>,
+    dead_letters: IntCounterVec,
+    taken_before: IntCounter,
+}
+
+/// A series of a campaign lives until its partition goes elsewhere; of more campaigns nothing is told here.
+const MAX_CAMPAIGNS: usize = 1_000;
+
+impl SettlerMetrics {
+    /// Registers the metrics.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            claims: metrics.counter_vec(
+                "settler_claims_total",
+                "Claims settled and committed, by outcome: granted, or why refused.",
+                &["outcome"],
+            ),
+            age: metrics.histogram(
+                "settler_claim_age_seconds",
+                "Time from a claim's record to its settlement.",
+                &SECONDS,
+            ),
+            marks: metrics.counter_vec(
+                "settler_budget_marks_total",
+                "Budgets that were used to that percent for the first time.",
+                &["percent"],
+            ),
+            used: metrics.gauge_vec(
+                "settler_budget_used_percent",
+                "What the last claim of the campaign left used of its budgets, of the one that is used most. At most 1,000 campaigns.",
+                &["campaign_id"],
+            ),
+            campaigns: Arc::default(),
+            dead_letters: metrics.counter_vec(
+                "settler_dead_letters_total",
+                "Records of claims that can never be processed, by reason. Anything but 0 is an alarm.",
+                &["reason"],
+            ),
+            taken_before: metrics.counter(
+                "settler_torn_transactions_total",
+                "Records that came again although their results are committed. Anything but 0 is an alarm: the log was torn (KAFKA-17754).",
+            ),
+        }
+    }
+
+    pub(super) fn committed(&self, tally: &Tally) {
+        for (outcome, count) in &tally.outcomes {
+            self.claims.with_label_values(&[outcome]).inc_by(*count);
+        }
+        for age in &tally.ages {
+            self.age.observe(*age);
+        }
+        for percent in &tally.marks {
+            let percent = percent.to_string();
+            self.marks.with_label_values(&[&percent]).inc();
+        }
+        for (campaign, percent) in &tally.used {
+            self.set_used(campaign, *percent);
+        }
+        for code in &tally.dead_letters {
+            self.dead_letters.with_label_values(&[code]).inc();
+        }
+        self.taken_before.inc_by(tally.taken_before);
+    }
+
+    fn set_used(&self, campaign: &str, percent: u64) {
+        let mut campaigns = self
+            .campaigns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !campaigns.contains(campaign) {
+            if campaigns.len() >= MAX_CAMPAIGNS {
+                return;
+            }
+            campaigns.insert(campaign.to_owned());
+        }
+        let percent = i64::try_from(percent).unwrap_or(i64::MAX);
+        self.used.with_label_values(&[campaign]).set(percent);
+    }
+
+    /// Another process may tell of these campaigns from now on; those that stay are told with their next claim.
+    pub(super) fn forget_used(&self) {
+        let mut campaigns = self
+            .campaigns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for campaign in std::mem::take(&mut *campaigns) {
+            // An error says that there was none to forget.
+            let _ = self.used.remove_label_values(&[&campaign]);
+        }
+    }
+}
+
+/// What a batch will add to the metrics once it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Seconds from record to settlement.
+    ages: Vec<f64>,
+    marks: Vec<u8>,
+    used: BTreeMap<String, u64>,
+    dead_letters: Vec<&'static str>,
+    taken_before: u64,
+}
+
+impl Tally {
+    pub(super) fn granted(&mut self, _: &Claim<'_>, marks: &[Mark<'_>], record: Timestamp) {
+        self.settled("granted", record);
+        self.marks.extend(marks.iter().map(|mark| mark.percent));
+    }
+
+    pub(super) fn refused(&mut self, reason: RefusalReason, record: Timestamp) {
+        self.settled(reason.as_str(), record);
+    }
+
+    fn settled(&mut self, outcome: &'static str, record: Timestamp) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+        let now = jiff::Timestamp::now().as_millisecond();
+        let age = record
+            .to_millis()
+            .map_or(0, |at| now.saturating_sub(at).max(0));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of an age fit a double"
+        )]
+        self.ages.push(age as f64 / 1000.0);
+    }
+
+    pub(super) fn used(&mut self, campaign: &str, percent: u64) {
+        match self.used.get_mut(campaign) {
+            Some(used) => *used = percent,
+            None => {
+                self.used.insert(campaign.to_owned(), percent);
+            }
+        }
+    }
+
+    pub(super) fn came_again(&mut self) {
+        self.taken_before += 1;
+    }
+
+    pub(super) fn died(&mut self, reason: &DeadLetterReason) {
+        self.dead_letters.push(reason.code());
+    }
+}

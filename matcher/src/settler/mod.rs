@@ -1,0 +1,305 @@
+//! The settler: decides claims, in the order of their log and exactly once.
+//!
+//! A campaign whose budget all customers share cannot be decided where its events are. Matchers write claims instead, all of a
+//! campaign into one partition of `claims`, and here each becomes a match, or a refusal and a control record of `events` that
+//! gives back what the claim took and lets the next campaign win. It is the same [`Worker`](crate::worker) with a
+//! [`Duty`] of its own: what is used of budgets is its state, with `budget-state` as changelog.
+
+mod emit;
+mod metrics;
+mod settings;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rdkafka::Message;
+use rdkafka::message::BorrowedMessage;
+use rules::{Rule, RuleSet};
+use schemas::control::unknown;
+use schemas::names::header;
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, Status};
+use service::kafka::record;
+use state::settle::{self, Settled};
+use state::{Arrival, Partition, StateError};
+
+use self::emit::{Emitter, Outputs};
+use self::metrics::Tally;
+use crate::campaigns::{Budgets, Counted};
+use crate::group::Until;
+use crate::worker::{Batch, Clock, DeadLetters, Duty, Rebuild};
+
+pub use self::metrics::SettlerMetrics;
+pub use self::settings::SettlerSettings;
+
+/// Accounts looked at with each batch and partition for what has expired.
+const SWEPT: usize = 64;
+
+/// What a settled claim adds to the size of its batch besides its record: the account's record of the changelog, about.
+const STATE_BYTES: usize = 16;
+
+/// What settling claims takes.
+pub(crate) struct SettleSettings {
+    pub(crate) matches_topic: String,
+    pub(crate) refusals_topic: String,
+    pub(crate) events_topic: String,
+    pub(crate) campaign_events_topic: String,
+    pub(crate) dead_letters_topic: String,
+    /// How matches are written.
+    pub(crate) encoding: Encoding,
+}
+
+/// What the settler knows of the campaigns.
+#[derive(Clone)]
+pub(crate) struct Campaigns {
+    pub(crate) rules: Arc<ArcSwap<RuleSet>>,
+    pub(crate) budgets: Budgets,
+    pub(crate) counted: Counted,
+}
+
+/// Settles claims.
+pub(crate) struct Settle {
+    campaigns: Campaigns,
+    metrics: SettlerMetrics,
+    clock: Clock,
+    emitter: Emitter,
+    dead_letters: DeadLetters,
+    tally: Tally,
+}
+
+impl Settle {
+    pub(crate) fn new(
+        settings: SettleSettings,
+        campaigns: Campaigns,
+        metrics: SettlerMetrics,
+    ) -> Self {
+        let outputs = Outputs {
+            refusals: settings.refusals_topic,
+            events: settings.events_topic,
+            campaign_events: settings.campaign_events_topic,
+        };
+        Self {
+            campaigns,
+            metrics,
+            clock: Clock::default(),
+            emitter: Emitter::new(outputs, settings.matches_topic, settings.encoding),
+            dead_letters: DeadLetters::new(settings.dead_letters_topic),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The campaign as it is now, if its budget can be known: in whatever status if it has one, and while it is active
+    /// if it has none any more.
+    fn rule(&self, campaign: &str) -> Found {
+        if let Some(rule) = self.campaigns.budgets.rule(campaign) {
+            return Found::Budget(rule);
+        }
+        let Ok(id) = CampaignId::new(campaign) else {
+            return Found::Gone;
+        };
+        let rules = self.campaigns.rules.load_full();
+        match rules.rule(&id) {
+            Some(rule) if rule.status() == Status::Active => Found::InForce(rules, id),
+            _ => Found::Gone,
+        }
+    }
+
+    fn die(
+        &mut self,
+        batch: &mut Batch,
+        (partition, arrival): (&mut Partition, Arrival),
+        message: &BorrowedMessage<'_>,
+        reason: &DeadLetterReason,
+    ) -> Result<(), Rebuild> {
+        partition.advance(arrival.time, arrival.offset);
+        let written = self.dead_letters.write(&batch.transaction, message, reason);
+        batch.load.output_bytes += written.map_err(Rebuild::Produce)?.max(1);
+        self.tally.died(reason);
+        Ok(())
+    }
+
+    /// Settles a claim.
+    fn settle(
+        &mut self,
+        batch: &mut Batch,
+        (partition, arrival): (&mut Partition, Arrival),
+        message: &BorrowedMessage<'_>,
+        claim: &Claim<'_>,
+    ) -> Result<(), Rebuild> {
+        let found = self.rule(&claim.prize.campaign_id);
+        let rule = found.rule();
+        let age = message.timestamp();
+        let transaction = &batch.transaction;
+        let bytes = match settle::settle(claim, arrival, rule, partition)? {
+            Settled::TakenBefore => {
+                self.tally.came_again();
+                return Ok(());
+            }
+            Settled::Granted(marks) => {
+                self.tally.granted(claim, &marks, age);
+                let written = self.emitter.write_match(transaction, message, claim);
+                written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?
+            }
+            Settled::Refused {
+                reason,
+                limit,
+                marks,
+            } => {
+                self.tally.refused(reason, age);
+                let limit = limit.map(|it| it.budget());
+                let written =
+                    (self.emitter).write_refusal(transaction, message, claim, (reason, limit));
+                written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?
+            }
+        };
+        if let Some(rule) = rule {
+            let percent = settle::percent(claim, rule, partition)?;
+            self.tally.used(&claim.prize.campaign_id, percent);
+        }
+        batch.load.output_bytes += STATE_BYTES + bytes;
+        Ok(())
+    }
+
+    /// Tells of budgets that are used to so many percent. Returns the bytes.
+    fn tell(
+        &self,
+        batch: &Batch,
+        rule: Option<&Rule>,
+        marks: Vec<settle::Mark<'_>>,
+    ) -> Result<usize, Rebuild> {
+        let mut bytes = 0;
+        for mark in marks {
+            if let Some(rule) = rule {
+                let written = self.emitter.write_mark(&batch.transaction, rule, mark);
+                bytes += written.map_err(Rebuild::Produce)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Resets the budgets of the campaign that the key names.
+    fn reset(
+        &mut self,
+        batch: &mut Batch,
+        (partition, arrival): (&mut Partition, Arrival),
+        message: &BorrowedMessage<'_>,
+    ) -> Result<(), Rebuild> {
+        let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+        let Some(id) = key.and_then(|key| CampaignId::new(key).ok()) else {
+            let reason = DeadLetterReason::InvalidControl { what: "key" };
+            return self.die(batch, (partition, arrival), message, &reason);
+        };
+        settle::reset(id.as_str(), arrival, partition)?;
+        tracing::info!(campaign_id = id.as_str(), "budget reset");
+        self.tally.used(id.as_str(), 0);
+        let found = self.rule(id.as_str());
+        let version = found.rule().map_or(1, |rule| rule.version());
+        let written = self.emitter.write_reset(&batch.transaction, id, version);
+        batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
+        Ok(())
+    }
+}
+
+/// A campaign as it is now.
+enum Found {
+    /// It has a budget.
+    Budget(Arc<Rule>),
+    /// It is active, and has none any more.
+    InForce(Arc<RuleSet>, CampaignId),
+    /// It was deleted, or is not active and has none any more.
+    Gone,
+}
+
+impl Found {
+    fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Budget(rule) => Some(rule),
+            Self::InForce(rules, id) => rules.rule(id),
+            Self::Gone => None,
+        }
+    }
+}
+
+impl Duty for Settle {
+    fn begin(&mut self) {
+        self.tally = Tally::default();
+    }
+
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Option<Until>, Rebuild> {
+        let arrival = Arrival {
+            offset: message.offset(),
+            time: self.clock.bound(message.timestamp().to_millis()),
+        };
+        let Some(value) = message.payload() else {
+            match record::header(message, header::CONTROL) {
+                Some(word) if word == Control::ResetBudget.word().as_bytes() => {
+                    self.reset(batch, (partition, arrival), message)?;
+                }
+                word => {
+                    let reason = word.map_or(DeadLetterReason::NoValue, unknown);
+                    self.die(batch, (partition, arrival), message, &reason)?;
+                }
+            }
+            return Ok(None);
+        };
+        let claim = match read(value) {
+            Ok(claim) => claim,
+            Err(reason) => {
+                self.die(batch, (partition, arrival), message, &reason)?;
+                return Ok(None);
+            }
+        };
+        let offset = claim.prize.campaigns_offset;
+        // No claim is decided by an older document than the matcher's.
+        if !self.campaigns.budgets.has_read(offset) {
+            return Ok(Some(Until::Campaigns(offset)));
+        }
+        self.settle(batch, (partition, arrival), message, &claim)?;
+        Ok(None)
+    }
+
+    fn fire(&mut self, _: &mut Batch, _: &mut Partition, _: (i32, i64)) -> Result<bool, Rebuild> {
+        Ok(false)
+    }
+
+    fn has_answer(&self, until: Until) -> bool {
+        match until {
+            Until::Schema(_) => true,
+            Until::Campaigns(offset) => self.campaigns.budgets.has_read(offset),
+        }
+    }
+
+    fn sweep(&self, partition: &mut Partition) -> Result<(), StateError> {
+        let counted = &self.campaigns.counted;
+        settle::sweep(partition, SWEPT, &|identity, oldest| {
+            counted.is_known(identity, oldest)
+        })
+    }
+
+    fn committed(&mut self, _: usize) {
+        self.metrics.committed(&self.tally);
+        self.dead_letters.committed();
+    }
+
+    fn too_large(&mut self) {
+        self.dead_letters.too_large();
+    }
+
+    fn let_go(&mut self, _: i32) {
+        self.metrics.forget_used();
+    }
+}
+
+fn read(value: &[u8]) -> Result<Claim<'_>, DeadLetterReason> {
+    let claim: Claim<'_> = serde_json::from_slice(value)
+        .map_err(|error| DeadLetterReason::NotAClaim(error.to_string()))?;
+    if claim.source.partition < 0 {
+        let error = "source.partition is below zero".to_owned();
+        return Err(DeadLetterReason::NotAClaim(error));
+    }
+    Ok(claim)
+}

@@ -1,0 +1,281 @@
+//! The duty of a matcher: events to matches and claims.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rdkafka::Message;
+use rdkafka::message::BorrowedMessage;
+use rules::RuleSet;
+use rules::decide::Record;
+use schemas::names::header;
+use schemas::{Control, DeadLetterReason, Encoding, Limits, Reader, Unread};
+use service::kafka::record;
+use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided, Winners};
+
+use super::Rebuild;
+use super::clock::Clock;
+use super::dead_letters::DeadLetters;
+use super::duty::{Batch, Duty};
+use super::emit::{Emitter, Outputs, Written};
+use super::metrics::{Tally, WorkerMetrics};
+use crate::campaigns::Counted;
+use crate::group::Until;
+
+/// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
+const STATE_BYTES: usize = 128;
+
+/// Customers looked at with each batch and partition for what has expired.
+const SWEPT: usize = 64;
+
+/// What deciding events takes.
+pub(crate) struct DecideSettings {
+    pub(crate) events_topic: String,
+    pub(crate) matches_topic: String,
+    pub(crate) claims_topic: String,
+    pub(crate) dead_letters_topic: String,
+    pub(crate) times: EventTimes,
+    /// How matches are written.
+    pub(crate) encoding: Encoding,
+    pub(crate) limits: Limits,
+}
+
+/// Decides events.
+pub(crate) struct Decide {
+    /// The campaigns in force, loaded once a batch.
+    in_force: Arc<ArcSwap<RuleSet>>,
+    rules: Arc<RuleSet>,
+    counted: Counted,
+    metrics: WorkerMetrics,
+    engine: Engine,
+    clock: Clock,
+    emitter: Emitter,
+    dead_letters: DeadLetters,
+    tally: Tally,
+}
+
+impl Decide {
+    /// `reader` is for events.
+    pub(crate) fn new(
+        settings: DecideSettings,
+        reader: Reader,
+        (in_force, counted): (Arc<ArcSwap<RuleSet>>, Counted),
+        metrics: WorkerMetrics,
+    ) -> Self {
+        let outputs = Outputs {
+            matches: settings.matches_topic,
+            claims: settings.claims_topic,
+            events: settings.events_topic,
+        };
+        Self {
+            rules: in_force.load_full(),
+            in_force,
+            counted,
+            metrics,
+            engine: Engine::new(reader, settings.limits, settings.times)
+                .with_clock(|| jiff::Timestamp::now().as_millisecond()),
+            clock: Clock::default(),
+            emitter: Emitter::new(outputs, settings.encoding),
+            dead_letters: DeadLetters::new(settings.dead_letters_topic),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Counts what was written for an event of that record. Returns its bytes.
+    fn count(tally: &mut Tally, written: &Written, record: rdkafka::Timestamp) -> usize {
+        match written {
+            Written::Match(bytes) => {
+                tally.matched(record);
+                *bytes
+            }
+            Written::Claim(bytes) => {
+                tally.claimed += 1;
+                *bytes
+            }
+        }
+    }
+
+    fn die(
+        &mut self,
+        batch: &mut Batch,
+        message: &BorrowedMessage<'_>,
+        reason: &DeadLetterReason,
+    ) -> Result<(), Rebuild> {
+        let written = self.dead_letters.write(&batch.transaction, message, reason);
+        batch.load.output_bytes += written.map_err(Rebuild::Produce)?.max(1);
+        self.tally.died(reason);
+        Ok(())
+    }
+
+    /// Gives back what a refused claim took, and writes what its event wins instead.
+    fn make_amends(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+        arrival: Arrival,
+    ) -> Result<(), Rebuild> {
+        let asked = (
+            message.key(),
+            record::header(message, header::CONTROL_CLAIM),
+        );
+        let amends = match self.engine.refused(asked, arrival, &self.rules, partition) {
+            Ok(Some(amends)) => amends,
+            Ok(None) => {
+                self.tally.came_again();
+                return Ok(());
+            }
+            Err(Undecided::Unread(Unread::Never(reason))) => {
+                return self.die(batch, message, &reason);
+            }
+            Err(Undecided::Unread(Unread::Waiting(_))) => unreachable!("a claim has no schema"),
+            Err(Undecided::State(error)) => return Err(error.into()),
+        };
+        batch.load.output_bytes += STATE_BYTES;
+        self.tally.refused += 1;
+        for (rule, place) in &amends.won {
+            let won = (*rule, *place);
+            let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
+            let written = written.map_err(Rebuild::Produce)?;
+            let bytes = Self::count(&mut self.tally, &written, message.timestamp());
+            batch.load.output_bytes += STATE_BYTES + bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Duty for Decide {
+    fn begin(&mut self) {
+        self.rules = self.in_force.load_full();
+        self.tally = Tally::default();
+    }
+
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Option<Until>, Rebuild> {
+        let arrival = Arrival {
+            offset: message.offset(),
+            time: self.clock.bound(message.timestamp().to_millis()),
+        };
+        // Only what has no value can be a control record, so that events need not be asked for it.
+        let control = match message.payload() {
+            None => record::header(message, header::CONTROL),
+            Some(_) => None,
+        };
+        if control == Some(Control::Refused.word().as_bytes()) {
+            self.make_amends(batch, partition, message, arrival)?;
+            return Ok(None);
+        }
+        let record = Record {
+            key: message.key(),
+            value: message.payload(),
+            schema_header: if self.engine.takes_headers() {
+                record::header(message, header::VALUE_SCHEMA_ID)
+            } else {
+                None
+            },
+        };
+        let mut winners = Winners::default();
+        let engine = &mut self.engine;
+        let decided = match control {
+            Some(word) => engine.control(word, message.key(), arrival, partition),
+            None => engine.decide(record, arrival, &self.rules, partition, &mut winners),
+        };
+        match decided {
+            Ok(Decided::New(event, decided_at)) => {
+                for rule in &winners.won {
+                    let transaction = &batch.transaction;
+                    let written = (self.emitter).write_won(
+                        transaction,
+                        message,
+                        (&event, decided_at),
+                        (*rule, &winners),
+                    );
+                    let written = written.map_err(Rebuild::Produce)?;
+                    let bytes = Self::count(&mut self.tally, &written, message.timestamp());
+                    batch.load.output_bytes += STATE_BYTES + bytes;
+                }
+            }
+            Ok(Decided::Duplicate(event)) => self.tally.repeated(event.event_type),
+            Ok(Decided::Erased(customer)) => {
+                batch.load.output_bytes += self
+                    .emitter
+                    .write_erased(&batch.transaction, message, customer)
+                    .map_err(Rebuild::Produce)?;
+                self.tally.erased += 1;
+            }
+            Ok(Decided::TakenBefore) => self.tally.came_again(),
+            Err(Undecided::Unread(Unread::Waiting(schema))) => {
+                return Ok(Some(Until::Schema(schema)));
+            }
+            Err(Undecided::Unread(Unread::Never(reason))) => self.die(batch, message, &reason)?,
+            Err(Undecided::State(error)) => return Err(error.into()),
+        }
+        for sequel in self.engine.take_sequels() {
+            // The key of an event that was read is its customer.
+            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            let whose = (message.partition(), customer.unwrap_or_default());
+            let written =
+                (self.emitter).write_sequel(&batch.transaction, whose, &sequel, Some(message));
+            batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+            self.tally.followed(&sequel);
+        }
+        self.tally.undefined_rewards += self.engine.take_undefined_rewards();
+        Ok(None)
+    }
+
+    fn fire(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        (number, time): (i32, i64),
+    ) -> Result<bool, Rebuild> {
+        let due = self.engine.next_due(time, &self.rules, partition)?;
+        for due in &due {
+            let transaction = &batch.transaction;
+            batch.load.output_bytes += match due {
+                Due::Match(won) => {
+                    let written = self.emitter.write_due(transaction, number, won);
+                    let written = written.map_err(Rebuild::Produce)?;
+                    let when = rdkafka::Timestamp::CreateTime(won.event.due);
+                    Self::count(&mut self.tally, &written, when)
+                }
+                Due::Sequel {
+                    customer_id,
+                    sequel,
+                } => {
+                    self.tally.followed(sequel);
+                    let whose = (number, &**customer_id);
+                    let written = self.emitter.write_sequel(transaction, whose, sequel, None);
+                    written.map_err(Rebuild::Produce)?
+                }
+            };
+        }
+        Ok(!due.is_empty())
+    }
+
+    fn has_answer(&self, until: Until) -> bool {
+        match until {
+            Until::Schema(schema) => self.engine.has_answer(schema),
+            Until::Campaigns(_) => true,
+        }
+    }
+
+    fn sweep(&self, partition: &mut Partition) -> Result<(), StateError> {
+        let is_known = |identity, oldest| self.counted.is_known(identity, oldest);
+        self.engine.sweep(partition, SWEPT, &is_known)
+    }
+
+    fn committed(&mut self, records: usize) {
+        self.metrics.committed(&self.tally, records);
+        self.dead_letters.committed();
+    }
+
+    fn too_large(&mut self) {
+        self.dead_letters.too_large();
+    }
+
+    fn let_go(&mut self, _: i32) {}
+}

@@ -1,0 +1,56 @@
+//! What a worker does with the records of its topic.
+
+use rdkafka::message::BorrowedMessage;
+use service::kafka::transaction::Open;
+use state::{Partition, StateError};
+
+use super::Rebuild;
+use super::pace::Load;
+use crate::group::Until;
+use crate::positions::Positions;
+
+/// Records on their way from consumed to committed.
+pub(crate) struct Batch {
+    pub(crate) transaction: Open,
+    pub(super) positions: Positions,
+    pub(crate) load: Load,
+}
+
+/// What a worker does with the records of its topic. Owned by its thread.
+pub(crate) trait Duty {
+    /// A batch begins; what an earlier one would have told is void.
+    fn begin(&mut self);
+
+    /// Processes one record: writes to the transaction, adds to the load, and changes what is remembered. Says what has to be
+    /// waited for; then it has left no trace.
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Option<Until>, Rebuild>;
+
+    /// Does what waits in a partition of that number for that time, in milliseconds since 1970: some of it. False if there was
+    /// nothing.
+    fn fire(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        at: (i32, i64),
+    ) -> Result<bool, Rebuild>;
+
+    /// Whether what was waited for is known.
+    fn has_answer(&self, until: Until) -> bool;
+
+    /// Forgets some of what has expired.
+    fn sweep(&self, partition: &mut Partition) -> Result<(), StateError>;
+
+    /// The batch was committed, with so many records.
+    fn committed(&mut self, records: usize);
+
+    /// A record of the batch was too large for the broker; the batch comes again.
+    fn too_large(&mut self);
+
+    /// A partition is another worker's now.
+    fn let_go(&mut self, partition: i32);
+}
