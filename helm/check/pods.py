@@ -61,7 +61,11 @@ def pods(manifests):
         if document["kind"] == "Pod":
             yield name, document["metadata"].get("labels", {}), document["spec"]
         elif document["kind"] in WITH_PODS:
-            template = document["spec"]["template"]
+            template = copy.deepcopy(document["spec"]["template"])
+            # As the controller of a StatefulSet would: a volume for each claim.
+            for claim in document["spec"].get("volumeClaimTemplates", []):
+                claimed = {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": "asked"}}
+                template["spec"].setdefault("volumes", []).append(claimed)
             yield name, template["metadata"].get("labels", {}), template["spec"]
 
 

@@ -133,8 +133,8 @@ impl Matcher {
             tracing::info!("SCYLLA_NODES is not set: matches are not recorded in a database");
         } else {
             let group_metrics = GroupMetrics::new(metrics, "recorder");
-            let recorded = (&*settings.recorder.group, &*settings.topics.matches_topic);
-            threads.extend(look_after(settings, recorded, &group_metrics, shutdown)?);
+            let written = (&*settings.recorder.group, &*settings.topics.matches_topic);
+            threads.extend(look_after(settings, written, &group_metrics, shutdown)?);
             let surroundings = recorder::Surroundings {
                 metrics: RecorderMetrics::new(metrics),
                 group_metrics,

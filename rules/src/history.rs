@@ -89,6 +89,22 @@ pub struct Allowance {
     stretch: Stretch,
 }
 
+/// The limits a customer, the campaign's own and then those of its group.
+fn limits(campaign: &Campaign, identities: &mut Identities) -> Vec<Allowance> {
+    let own = &campaign.limits.per_customer;
+    let mut limits = Allowance::all(own, "/limits/per_customer", identities);
+    if let Some(stacking) = &campaign.stacking {
+        let mut identities = Identities::of_group(&stacking.group);
+        let shared = &stacking.per_customer;
+        limits.extend(Allowance::all(
+            shared,
+            "/stacking/per_customer",
+            &mut identities,
+        ));
+    }
+    limits
+}
+
 impl History {
     /// Compiles what a campaign asks; none if it asks for nothing.
     ///
@@ -178,20 +194,9 @@ impl History {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let own = &campaign.limits.per_customer;
-        let mut limits = Allowance::all(own, "/limits/per_customer", &mut identities);
-        if let Some(stacking) = &campaign.stacking {
-            let mut identities = Identities::of_group(&stacking.group);
-            let shared = &stacking.per_customer;
-            limits.extend(Allowance::all(
-                shared,
-                "/stacking/per_customer",
-                &mut identities,
-            ));
-        }
         Ok(Some(Self {
             conditions: conditions.into(),
-            limits: limits.into(),
+            limits: limits(campaign, &mut identities).into(),
             totals: Total::all(campaign),
             groups,
             hold: campaign.hold,

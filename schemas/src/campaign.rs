@@ -259,9 +259,7 @@ impl Campaign {
         let Some(field) = hold.or(reverse_on) else {
             return Ok(());
         };
-        // By its name in the document: what else a limit may be is not for here.
-        let limits = serde_json::to_value(&self.limits).unwrap_or_default();
-        if limits.get("total").is_some() {
+        if !self.limits.total.is_empty() {
             return Err(CampaignError::BudgetBeside(field));
         }
         let mut asked = self.across.iter().map(|it| &it.asks);
@@ -344,6 +342,30 @@ mod tests {
 
     fn parse(json: &serde_json::Value) -> Result<Campaign, CampaignError> {
         Campaign::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_has_a_budget_holds_nothing_and_takes_nothing_back() {
+        let fields = [
+            ("hold", json!("14d")),
+            (
+                "reverse_on",
+                json!({"event_type": ["refund"], "same": "payload.order"}),
+            ),
+        ];
+        for (field, value) in fields {
+            let mut both = document();
+            both[field] = value;
+            parse(&both).unwrap();
+            both["limits"] = json!({"total": {"times": 1}});
+            let error = parse(&both).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{field} does not go together with limits.total in this release; remove one of them"
+                )
+            );
+        }
     }
 
     #[test]

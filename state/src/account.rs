@@ -142,6 +142,8 @@ impl Account {
         let open: Vec<String> = open.collect();
         let memories = customer.memories();
         let memories = memories.filter(|(identity, _)| !known.contains(identity));
+        // What an event has won of its groups since a claim was refused is nobody's count.
+        let memories = memories.filter(|(_, kept)| !kept.is_of_one_event());
         let memories = memories.map(|(_, kept)| left(kept));
         let waiting = (customer.waiting().iter())
             .filter(|it| !known.contains(&it.condition))

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rules::{Rule, RuleSet};
+use rules::history::Allowance;
+use rules::{History, Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::{Amount, CampaignId, Claim, ClaimGroup, Event, Prize, Source};
 
@@ -96,13 +97,13 @@ fn as_many_as_fit<'a>(next: impl Iterator<Item = Prize<'a>>) -> Vec<Prize<'a>> {
 
 /// The limits of the customer that a match of the campaign takes.
 fn taken(rule: &Rule) -> Vec<u64> {
-    let limits = rule.history().into_iter().flat_map(|it| it.limits());
-    limits.map(|it| it.identity()).collect()
+    let limits = rule.history().into_iter().flat_map(History::limits);
+    limits.map(Allowance::identity).collect()
 }
 
 /// The groups that a campaign names.
 fn names(rule: &Rule) -> impl Iterator<Item = &str> {
-    let groups = rule.history().into_iter().flat_map(|it| it.groups());
+    let groups = rule.history().into_iter().flat_map(History::groups);
     groups.map(|group| group.name().as_str())
 }
 

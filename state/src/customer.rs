@@ -40,6 +40,13 @@ pub struct Kept {
     pub(crate) retention: Retention,
 }
 
+impl Kept {
+    /// Whether it is about the groups of one event of which a claim was refused.
+    pub(crate) fn is_of_one_event(&self) -> bool {
+        matches!(self.memory, Memory::Stretches(_)) && self.retention == Retention::For(0)
+    }
+}
+
 /// How long something is remembered, beyond the time for which late events are taken. Milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {

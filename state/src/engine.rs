@@ -196,7 +196,9 @@ impl Engine {
             return Err(Undecided::Unread(Unread::Never(reason)));
         }
         // Of a campaign that nothing wins any more only returns matter.
-        winners.won.retain(|rule| !rule.takes_back() || matters(rule, &event));
+        winners
+            .won
+            .retain(|rule| !rule.takes_back() || matters(rule, &event));
         // What concerns no campaign leaves no trace: there is nothing that could count twice.
         if winners.won.is_empty() {
             return Ok(Decided::New(event, time));

@@ -109,24 +109,22 @@ impl<'r> Trial<'r> {
         for (id, event) in due {
             let reward = reward_of(self.rule, &event);
             let amount = reward.as_ref().map(|(_, amount)| *amount);
+            let won = DueMatch {
+                rule: self.rule,
+                customer_id: id.clone(),
+                reward: (reward.as_ref()).map_or_else(nothing, |(reward, _)| reward.clone()),
+                amount: amount.unwrap_or_default(),
+                matched_at: event.due,
+                confirm_at: open::confirm_at(self.rule, event.due),
+                event,
+            };
             let customer = self.customers.get_mut(&id);
             let is_granted = amount.zip(customer).map(|(amount, customer)| {
                 let history = self.rule.history();
-                let is_granted = history.is_none_or(|it| grant(it, event.due, amount, customer));
-                let confirm_at = open::confirm_at(self.rule, event.due);
-                if let Some((reward, _)) = reward.as_ref().filter(|_| is_granted)
-                    && confirm_at.is_some()
-                {
-                    let due = DueMatch {
-                        rule: self.rule,
-                        customer_id: id.clone(),
-                        event: event.clone(),
-                        reward: reward.clone(),
-                        matched_at: event.due,
-                        confirm_at,
-                    };
-                    let won = held(&due, amount);
-                    open::add(won, event.due, customer, &mut self.sequels);
+                let at = won.event.due;
+                let is_granted = history.is_none_or(|it| grant(it, at, amount, customer));
+                if is_granted && won.confirm_at.is_some() {
+                    open::add(held(&won, amount), at, customer, &mut self.sequels);
                     self.first_due = self.first_due.min(customer.due());
                 }
                 is_granted
@@ -135,13 +133,6 @@ impl<'r> Trial<'r> {
                 None => Some("its reward has no value"),
                 Some(false) => Some("a limit is used up"),
                 Some(true) => None,
-            };
-            let won = DueMatch {
-                rule: self.rule,
-                customer_id: id.clone(),
-                reward: (reward.as_ref()).map_or_else(nothing, |(reward, _)| reward.clone()),
-                amount: amount.unwrap_or_default(),
-                event,
             };
             let claim = claim_due(&won, nowhere());
             let why = why.or_else(|| {

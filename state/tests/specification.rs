@@ -75,7 +75,7 @@ fn campaigns_share_as_the_document_says() {
             let decided = engine
                 .decide(value, arrival, &rules, &mut partition, &mut winners)
                 .unwrap();
-            let Decided::New(event) = decided else {
+            let Decided::New(event, _) = decided else {
                 panic!("{example:#}\nevent {number} is new");
             };
             let (claimed, won): (Vec<&Rule>, Vec<&Rule>) =

@@ -34,6 +34,9 @@ pub struct MatchRow {
 
 impl MatchRow {
     /// The row of a match that came as this record.
+    ///
+    /// # Panics
+    /// Never: a reversal is written without fail.
     pub fn new(won: Match<'static>, recorded: Recorded) -> Self {
         // The matcher gives its records the time of the match. The broker's own time, if the topic is
         // set to it, is as good: the same whenever the record is read. What becomes of a match has the match's own time, which

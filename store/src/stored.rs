@@ -112,7 +112,7 @@ fn total(reversals: &[Reversal<'_>]) -> Option<Amount> {
     let amounts = reversals.iter().filter_map(|reversal| reversal.amount);
     let total = amounts
         .map(Amount::decimal)
-        .reduce(|a, b| a.saturating_add(b));
+        .reduce(rust_decimal::Decimal::saturating_add);
     Amount::nearest(total.filter(|total| !total.is_zero())?).ok()
 }
 

@@ -22,9 +22,9 @@ pub struct MatchWriter {
 
 /// Statements that add a return to the row of its match.
 struct Reversals {
-    by_event: PreparedStatement,
-    by_customer: PreparedStatement,
-    by_campaign: PreparedStatement,
+    event: PreparedStatement,
+    customer: PreparedStatement,
+    campaign: PreparedStatement,
 }
 
 impl MatchWriter {
@@ -111,9 +111,9 @@ impl Reversals {
         let campaign = "campaign_id = ? AND bucket = ? AND shard = ? AND occurred_at = ? \
                         AND event_id = ?";
         Ok(Self {
-            by_event: update("matches", "event_id = ? AND campaign_id = ?").await?,
-            by_customer: update("matches_by_customer", customer).await?,
-            by_campaign: update("matches_by_campaign", campaign).await?,
+            event: update("matches", "event_id = ? AND campaign_id = ?").await?,
+            customer: update("matches_by_customer", customer).await?,
+            campaign: update("matches_by_campaign", campaign).await?,
         })
     }
 
@@ -151,9 +151,9 @@ impl Reversals {
             event_id,
         );
         futures::try_join!(
-            session.execute_unpaged(&self.by_event, by_event),
-            session.execute_unpaged(&self.by_customer, by_customer),
-            session.execute_unpaged(&self.by_campaign, by_campaign),
+            session.execute_unpaged(&self.event, by_event),
+            session.execute_unpaged(&self.customer, by_customer),
+            session.execute_unpaged(&self.campaign, by_campaign),
         )?;
         Ok(())
     }

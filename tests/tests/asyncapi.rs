@@ -19,7 +19,7 @@ struct Channel {
     description: &'static str,
 }
 
-const CHANNELS: [Channel; 5] = [
+const CHANNELS: [Channel; 7] = [
     Channel {
         topic: topic::EVENTS,
         actions: &["receive", "send"],
@@ -51,6 +51,20 @@ const CHANNELS: [Channel; 5] = [
                       is forgotten; skip it, or forget them, too.",
     },
     Channel {
+        topic: topic::REFUSALS,
+        actions: &["send"],
+        key: "event_id",
+        description: "Claims on a campaign's budget that became no match, in the partition of the event. Reward \
+                      services have no use for it.",
+    },
+    Channel {
+        topic: topic::CAMPAIGN_EVENTS,
+        actions: &["send"],
+        key: "the campaign's id",
+        description: "What happened to campaigns themselves, such as a budget that is used to 80 %. Pass over \
+                      kinds that you do not know.",
+    },
+    Channel {
         topic: topic::DEAD_LETTERS,
         actions: &["send"],
         key: "the event's own key",
@@ -69,6 +83,13 @@ fn document() -> Value {
         let contract = CONTRACTS.iter().find(|known| known.topic == channel.topic);
         let made = match contract {
             Some(contract) => documents(channel, contract),
+            None if channel.topic == topic::REFUSALS => {
+                vec![("refusal".to_owned(), plain(channel, "Refusal", &refusal()))]
+            }
+            None if channel.topic == topic::CAMPAIGN_EVENTS => {
+                let event = plain(channel, "CampaignEvent", &campaign_event());
+                vec![("campaign-event".to_owned(), event)]
+            }
             None => vec![("dead-letter".to_owned(), dead_letter(channel))],
         };
         let names: Vec<String> = made.iter().map(|(name, _)| name.clone()).collect();
@@ -165,6 +186,56 @@ fn documents(channel: &Channel, contract: &Contract) -> Vec<(String, Value)> {
             message("JSON", "application/json", json_form),
         ),
     ]
+}
+
+/// A document that is JSON always.
+fn plain(channel: &Channel, name: &str, schema: &Value) -> Value {
+    json!({
+        "name": name,
+        "title": name,
+        "summary": channel.description,
+        "contentType": "application/json",
+        "payload": {
+            "schemaFormat": "application/schema+json;version=draft-07",
+            "schema": schema,
+        },
+        "bindings": {"kafka": {"key": {"type": "string", "description": channel.key}}},
+    })
+}
+
+fn refusal() -> Value {
+    let text = || json!({"type": "string"});
+    let number = || json!({"type": "integer"});
+    let time = || json!({"type": "string", "format": "date-time"});
+    json!({
+        "type": "object",
+        "properties": {
+            "match_id": text(), "event_id": text(), "campaign_id": text(), "campaign_version": number(),
+            "campaigns_offset": number(), "customer_id": text(), "event_type": text(), "occurred_at": time(),
+            "refused_at": time(), "reward": {"type": "object"}, "source": {"type": "object"},
+            "reason": {"enum": ["budget_used_up", "campaign_gone", "too_late"]},
+            "limit": {"type": "object", "description": "The first budget without room, as it was."},
+        },
+        "required": [
+            "match_id", "event_id", "campaign_id", "campaign_version", "campaigns_offset", "customer_id",
+            "event_type", "occurred_at", "refused_at", "reward", "source", "reason",
+        ],
+    })
+}
+
+fn campaign_event() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "campaign_id": {"type": "string"}, "campaign_version": {"type": "integer"},
+            "at": {"type": "string", "format": "date-time"},
+            "kind": {
+                "type": "string",
+                "description": "What happened, such as budget_used or budget_reset; each has fields of its own (docs/schemas.md).",
+            },
+        },
+        "required": ["campaign_id", "campaign_version", "at", "kind"],
+    })
 }
 
 fn dead_letter(channel: &Channel) -> Value {

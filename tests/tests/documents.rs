@@ -221,6 +221,9 @@ fn strimzi_makes_the_topics_that_create_topics_makes() {
         matches_topic: name("matches"),
         claims_topic: name("claims"),
         customer_state_topic: name("customerState"),
+        budget_state_topic: name("budgetState"),
+        refusals_topic: name("refusals"),
+        campaign_events_topic: name("campaignEvents"),
         dead_letters_topic: name("deadLetters"),
     };
     let mut rendered: Vec<_> = template

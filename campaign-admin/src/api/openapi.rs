@@ -81,7 +81,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (16, 16));
+        assert_eq!((names.len(), all), (18, 18));
     }
 
     fn properties(schema: &str) -> Vec<String> {

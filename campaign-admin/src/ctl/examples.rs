@@ -36,6 +36,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use rules::explain::{Findings, Part};
 use rules::{CampaignProblem, Explanation, Rule};
+use rust_decimal::Decimal;
 use schemas::{Amount, Document, Event, Limits, MatchStatus, Schedule, Span};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -166,13 +167,12 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     // What became of matches before is no news of the last entry.
     trial.take_sequels();
     if let Some(of) = expected.status() {
-        match advance(last, &place)? {
-            Some(span) => clock.pass(&mut trial, span),
-            None => {
-                let event = filled(last, before.len(), clock.next());
-                let mut document = Document::new();
-                trial.take(&read(&event, &mut document, &place)?);
-            }
+        if let Some(span) = advance(last, &place)? {
+            clock.pass(&mut trial, span);
+        } else {
+            let event = filled(last, before.len(), clock.next());
+            let mut document = Document::new();
+            trial.take(&read(&event, &mut document, &place)?);
         }
         return followed(test, &mut trial, of, place);
     }
@@ -286,8 +286,8 @@ fn followed(
         let Some(wanted) = test.get(field) else {
             continue;
         };
-        let sum = such.iter().filter_map(|told| of(told)).map(Amount::decimal);
-        let sum = sum.reduce(|a, b| a.saturating_add(b));
+        let amounts = such.iter().filter_map(|told| of(told));
+        let sum = amounts.map(Amount::decimal).reduce(Decimal::saturating_add);
         let found = sum.and_then(|sum| Amount::nearest(sum).ok());
         let found = found.map_or(Json::Null, |found| json!(found));
         if !is_same(&found, wanted) {

@@ -13,6 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use service::Shutdown;
 
 use super::GroupMetrics;
@@ -87,7 +88,7 @@ impl Orphans {
         let metadata = client.fetch_metadata(Some(&self.topic), ANSWER)?;
         let topic = metadata.topics().first();
         let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic))?;
-        let numbers = topic.partitions().iter().map(|partition| partition.id());
+        let numbers = topic.partitions().iter().map(MetadataPartition::id);
         Ok(numbers.filter(|number| !owned.contains(number)).collect())
     }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
+use rules::history::Total;
 use rules::{Rule, RuleSet};
 use schemas::control::unknown;
 use schemas::names::header;
@@ -145,7 +146,7 @@ impl Settle {
                 marks,
             } => {
                 self.tally.refused(reason, age);
-                let limit = limit.map(|it| it.budget());
+                let limit = limit.map(Total::budget);
                 let written =
                     (self.emitter).write_refusal(transaction, message, claim, (reason, limit));
                 written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?
@@ -192,7 +193,7 @@ impl Settle {
         tracing::info!(campaign_id = id.as_str(), "budget reset");
         self.tally.used(id.as_str(), 0);
         let found = self.rule(id.as_str());
-        let version = found.rule().map_or(1, |rule| rule.version());
+        let version = found.rule().map_or(1, Rule::version);
         let written = self.emitter.write_reset(&batch.transaction, id, version);
         batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
         Ok(())

@@ -77,7 +77,11 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
         ),
         topic(&topics.budget_state_topic, partitions, &[compacted]),
         topic(&topics.refusals_topic, partitions, &[]),
-        topic(&topics.campaign_events_topic, 1, &[long.clone()]),
+        topic(
+            &topics.campaign_events_topic,
+            1,
+            std::slice::from_ref(&long),
+        ),
         topic(&topics.dead_letters_topic, partitions, &[long, large]),
     ]
 }

@@ -73,7 +73,7 @@ impl Books {
     }
 
     /// Nothing is under way any more: what is remembered is what the matches say.
-    pub(crate) fn close(&self, seed: u64, machine: &Machine) {
+    pub(crate) fn close(seed: u64, machine: &Machine) {
         let mut by_event: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for won in &machine.matches {
             by_event.entry(&won.event).or_default().push(&won.campaign);

@@ -49,7 +49,7 @@ pub(crate) struct SettledClaim {
 }
 
 /// The time of all records: that of the first events.
-const NOW: i64 = 1793361600000;
+const NOW: i64 = 1_793_361_600_000;
 
 type Changelog = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
@@ -146,7 +146,7 @@ impl Machine {
     }
 
     pub(crate) fn matcher(&mut self, number: usize, records: usize, end: End) {
-        let (mut matches, mut claims, mut instead) = (Vec::new(), Vec::new(), 0);
+        let (mut won, mut claims, mut instead) = (Vec::new(), Vec::new(), 0);
         let matcher = &mut self.matchers[number];
         let next = matcher.log.len().min(matcher.next + records);
         for offset in matcher.next..next {
@@ -170,12 +170,12 @@ impl Machine {
                         partition,
                         &mut winners,
                     );
-                    let Decided::New(event) = decided.unwrap() else {
+                    let Decided::New(event, _) = decided.unwrap() else {
                         continue;
                     };
                     for rule in &winners.won {
                         if rule.totals().is_empty() {
-                            matches.push(Won {
+                            won.push(Won {
                                 event: event.event_id.to_owned(),
                                 customer: customer.clone(),
                                 campaign: rule.id().to_string(),
@@ -200,7 +200,7 @@ impl Machine {
                         instead += 1;
                         let next = amends.claim(rule, *place);
                         if rule.totals().is_empty() {
-                            matches.push(Won {
+                            won.push(Won {
                                 event: next.event_id.to_string(),
                                 customer: customer.clone(),
                                 campaign: next.prize.campaign_id.to_string(),
@@ -218,7 +218,7 @@ impl Machine {
             End::Commit => {
                 commit(&mut matcher.partition, &mut matcher.changelog);
                 matcher.next = next;
-                self.matches.append(&mut matches);
+                self.matches.append(&mut won);
                 self.instead += instead;
                 let claims = claims.into_iter().map(|it| Asked::Claim(Box::new(it)));
                 self.claims.extend(claims);

@@ -31,7 +31,7 @@ fn play(seed: u64, faults: bool) -> Machine {
         machine.settler(5, scene::End::Commit);
         books.keep(seed, &machine);
     }
-    books.close(seed, &machine);
+    Books::close(seed, &machine);
     machine
 }
 

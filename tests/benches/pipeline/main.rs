@@ -13,6 +13,7 @@
 //! cargo bench -p tests --bench pipeline -- backlog streams=3
 //! cargo bench -p tests --bench pipeline -- windows
 //! cargo bench -p tests --bench pipeline -- customers
+//! cargo bench -p tests --bench pipeline -- claims
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
 //!
@@ -25,6 +26,7 @@
 mod shop;
 
 mod backlog;
+mod claims;
 mod customers;
 mod figures;
 mod http;
@@ -110,7 +112,7 @@ fn main() {
     for word in words {
         match &*word {
             "latency" | "backlog" | "windows" | "transactions" | "memory" | "http"
-            | "customers" => {
+            | "customers" | "claims" => {
                 measurements.push(word);
             }
             other => request.read(other),
@@ -125,6 +127,7 @@ fn main() {
             "memory",
             "http",
             "customers",
+            "claims",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -140,6 +143,7 @@ fn main() {
             "windows" => windows::measure(&broker, &request),
             "http" => http::measure(&broker, &request),
             "customers" => customers::measure(&broker, &request),
+            "claims" => claims::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),
             _ => memory::measure(&broker, &request),
         }

@@ -165,6 +165,7 @@ fn each_service_does_its_work_with_what_the_page_grants_and_is_refused_what_is_b
     let campaign = json!({
         "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
         "reward": {"kind": "credit", "amount": "10.00", "currency": "USD"},
+        "limits": {"total": {"times": 1}},
     });
     assert_eq!(send(&admin, "/v1/campaigns", &campaign), 201);
     wait::until("the campaign to be in force", PATIENCE, || {
@@ -223,6 +224,16 @@ fn each_service_does_its_work_with_what_the_page_grants_and_is_refused_what_is_b
     wait::until("the same letter", PATIENCE, || {
         (matcher.metric("matcher_dead_letters_total")? >= 2.0).then_some(())
     });
+
+    // A claim is refused, for the budget is used, and what it took is given back; the budget is told of and reset.
+    let mut further = event.clone();
+    further["event_id"] = json!("e-2");
+    assert_eq!(send(&ingest, "/v1/events", &further), 202);
+    wait::until("the claim to be given back", PATIENCE, || {
+        (matcher.metric("matcher_claims_given_back_total")? >= 1.0).then_some(())
+    });
+    assert_eq!(ask(&admin, "GET", "/v1/campaigns/ten/budget", b""), 200);
+    assert_eq!(ask(&admin, "DELETE", "/v1/campaigns/ten/budget", b""), 202);
 
     // A customer is told of, and forgotten.
     assert_eq!(ask(&admin, "GET", "/v1/customers/ada", b""), 200);

@@ -123,17 +123,20 @@ pub(crate) fn check(guarded: &Guarded) {
 
     write("ingest", "matches");
     write("ingest", "campaigns");
+    write("ingest", "claims");
     read("ingest", "events");
 
     write("matcher", "campaigns");
-    write("matcher", "events");
     read("matcher", "campaign-changes");
 
     write("campaign-admin", "matches");
     write("campaign-admin", "customer-state");
+    write("campaign-admin", "budget-state");
+    read("campaign-admin", "claims");
     read("campaign-admin", "events");
 
     write("rewards", "matches");
+    write("rewards", "claims");
     read("rewards", "events");
     read("rewards", "customer-state");
 
@@ -144,9 +147,11 @@ pub(crate) fn check(guarded: &Guarded) {
     let join = |user, name, of| assert_eq!(join(guarded, user, name, of), group, "{user}");
     join("rewards", "matcher", "matches");
     join("operator", "matcher", "events");
+    join("rewards", "settler", "matches");
 
     let take = |user, name| assert_eq!(take_over(guarded, user, name), id, "{user}: {name}");
     take("matcher", "campaign-admin-campaigns");
     take("campaign-admin", "matcher-a-0");
+    take("campaign-admin", "settler-a-settler-0");
     take("operator", "matcher-a-0");
 }

@@ -148,6 +148,9 @@ fn by_place(mut records: Vec<Seen>) -> Vec<Value> {
     records.iter().map(Seen::json).collect()
 }
 
+/// How much there is of each, by a name.
+type Budgets<T> = Vec<(String, T)>;
+
 /// Which claims ought to be granted, by plain books: budgets of times or of an amount, by a key.
 fn granted(claims: &[Value]) -> BTreeSet<(String, String)> {
     let mut times: BTreeMap<String, u64> = BTreeMap::new();
@@ -163,7 +166,7 @@ fn granted(claims: &[Value]) -> BTreeSet<(String, String)> {
             .date()
             .first_of_month();
         let store = prize["by"]["payload.store"].as_str().unwrap_or_default();
-        let (counted, spent): (Vec<(String, u64)>, Vec<(String, i64)>) = match campaign {
+        let (counted, spent): (Budgets<u64>, Budgets<i64>) = match campaign {
             "bud-a" => (vec![], vec![("a".into(), units("402.49"))]),
             "bud-b" => (vec![("b".into(), 150)], vec![]),
             "bud-d" => (
@@ -182,12 +185,12 @@ fn granted(claims: &[Value]) -> BTreeSet<(String, String)> {
                 .iter()
                 .all(|(key, most)| amounts.get(key).copied().unwrap_or(0) + amount <= *most);
         if fits {
-            counted
-                .into_iter()
-                .for_each(|(key, _)| *times.entry(key).or_default() += 1);
-            spent
-                .into_iter()
-                .for_each(|(key, _)| *amounts.entry(key).or_default() += amount);
+            for (key, _) in counted {
+                *times.entry(key).or_default() += 1;
+            }
+            for (key, _) in spent {
+                *amounts.entry(key).or_default() += amount;
+            }
             granted.insert((text(claim, "event_id").to_owned(), campaign.to_owned()));
         }
     }

@@ -149,19 +149,17 @@ impl ConsumerContext for Answers {
         kind: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let done: KafkaResult<()> = match kind {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assigned
-                    .fetch_add(partitions.count(), Ordering::Relaxed);
-                consumer.incremental_assign(partitions)
+        let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let done: KafkaResult<()> = if assigned {
+            self.assigned
+                .fetch_add(partitions.count(), Ordering::Relaxed);
+            consumer.incremental_assign(partitions)
+        } else {
+            self.is_asked.store(true, Ordering::Relaxed);
+            if self.keeps {
+                return;
             }
-            _ => {
-                self.is_asked.store(true, Ordering::Relaxed);
-                if self.keeps {
-                    return;
-                }
-                consumer.incremental_unassign(partitions)
-            }
+            consumer.incremental_unassign(partitions)
         };
         done.expect("an answer");
     }
