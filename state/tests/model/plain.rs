@@ -226,6 +226,17 @@ impl Model {
 
     fn holds(&self, across: &Across, names: &[String], event: &Arriving) -> bool {
         let all = self.counted(&event.customer, &names[0]);
+        // A session of a field's values is one of the events that have one.
+        let with_value: Vec<Arriving>;
+        let all = match (&across.asks, &across.window) {
+            (Asks::Of(aggregate, measured), Window::Session(_)) => {
+                let is_one = |it: &Json| *aggregate == Aggregate::Distinct || decimal(it).is_some();
+                let has_one = |it: &&Arriving| values(it, &measured.of).iter().any(is_one);
+                with_value = all.iter().filter(has_one).cloned().collect();
+                &with_value
+            }
+            _ => all,
+        };
         let inside = within(all, &across.window, event.at);
         match &across.asks {
             Asks::Count(bounds) => bounds.hold(inside.len().into()),
