@@ -18,10 +18,9 @@ use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
-use crate::budgets::Budgets;
 use crate::catalog::{Catalog, Topic};
+use crate::changelog::Changelog;
 use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
-use crate::customers::Customers;
 use crate::database::Database;
 use crate::follow::{Applier, CatchUp, Follower};
 use crate::metrics::AdminMetrics;
@@ -118,14 +117,15 @@ impl Admin {
             }
         })?);
 
+        let topics = &settings.topics;
         let api = Api {
             archive: {
                 let documents = documents.clone();
                 Archive::new(parts.source(Topic::Changes), move || documents.reader())
             },
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
-            customers: parts.customers(),
-            budgets: parts.budgets(),
+            customers: parts.changelog(&topics.customer_state_topic, &topics.events_topic),
+            budgets: parts.changelog(&topics.budget_state_topic, &topics.claims_topic),
             catalog: parts.catalog,
             changes,
         };
@@ -171,29 +171,14 @@ impl Parts<'_> {
         }
     }
 
-    fn customers(&self) -> Customers {
-        let Settings {
-            kafka, topics, api, ..
-        } = self.settings;
-        let changelog = TopicSource::new(kafka, &topics.customer_state_topic);
-        Customers::new(
-            changelog,
+    /// The changelog on that topic, of a service that reads another.
+    fn changelog(&self, topic: &str, asked_topic: &str) -> Changelog {
+        let Settings { kafka, api, .. } = self.settings;
+        Changelog::new(
+            TopicSource::new(kafka, topic),
             // Less than the request has, so that the answer says why it takes too long.
             api.http_request_timeout.mul_f32(0.9),
-            &topics.events_topic,
-            kafka.producer(),
-        )
-    }
-
-    fn budgets(&self) -> Budgets {
-        let Settings {
-            kafka, topics, api, ..
-        } = self.settings;
-        let changelog = TopicSource::new(kafka, &topics.budget_state_topic);
-        Budgets::new(
-            changelog,
-            api.http_request_timeout.mul_f32(0.9),
-            &topics.claims_topic,
+            asked_topic,
             kafka.producer(),
         )
     }

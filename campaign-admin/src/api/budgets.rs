@@ -1,25 +1,22 @@
 //! Budgets of campaigns: what is used of them, and resetting them.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use rules::Rule;
-use schemas::{Amount, CampaignId};
+use schemas::{Amount, CampaignId, Control};
 use serde::Serialize;
 use service::auth::Principal;
 use service::http::Problem;
 use service::http::extract::Path;
-use service::http::problem::{INTERNAL, NOT_FOUND, UNAVAILABLE};
-use state::settle::Spent;
+use service::http::problem::{INTERNAL, NOT_FOUND};
+use state::settle::{Spent, is_account_of, spent};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::campaigns::{campaign_id, missing};
 use super::writing::Asker;
-use crate::customers::CustomersError;
+use super::{Api, no_answer};
 
 /// What is used of a campaign's budgets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,9 +80,14 @@ pub(super) async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<BudgetReport>, Problem> {
     let (id, rule) = campaign(&api, &id)?;
-    let accounts = api.budgets.accounts(id.clone()).await;
-    let accounts = accounts.map_err(|error| no_answer(&error))?;
-    let all = accounts.spent(&rule);
+    let campaign = id.clone();
+    let is_account = move |key: &str| is_account_of(key, &campaign);
+    let remembered = api.budgets.remembered(id.to_string(), is_account).await;
+    let accounts = remembered.map_err(|error| no_answer(&error))?.found;
+    let all = accounts
+        .iter()
+        .flat_map(|(key, account)| spent(&rule, key, account));
+    let all: Vec<Spent<'_>> = all.collect();
     let mut budgets = Vec::new();
     for total in rule.totals() {
         let mut of: Vec<&Spent<'_>> = all
@@ -146,7 +148,7 @@ pub(super) async fn reset(
 ) -> Result<(StatusCode, Json<ResetReport>), Problem> {
     let (id, _) = campaign(&api, &id)?;
     let reason = asker.reason(None)?;
-    let sent = api.budgets.reset(&id).await;
+    let sent = api.budgets.ask(id.as_str(), Control::ResetBudget).await;
     let record = sent.map_err(|error| no_answer(&error))?;
     tracing::info!(
         target: "audit",
@@ -179,12 +181,4 @@ fn campaign(api: &Api, id: &str) -> Result<(CampaignId, Rule), Problem> {
         return Err(Problem::new(&NOT_FOUND, detail));
     }
     Ok((id, rule))
-}
-
-fn no_answer(error: &CustomersError) -> Problem {
-    tracing::warn!(%error, "a question about a budget was not answered");
-    match error {
-        CustomersError::State(_) => Problem::new(&INTERNAL, error.to_string()),
-        _ => Problem::new(&UNAVAILABLE, error.to_string()).retry_after(Duration::from_secs(1)),
-    }
 }

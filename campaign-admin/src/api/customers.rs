@@ -1,27 +1,24 @@
 //! Customers: what is remembered of them, and forgetting them.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use rules::Rule;
-use schemas::CustomerId;
+use schemas::{Control, CustomerId};
 use serde::Serialize;
 use service::auth::Principal;
 use service::http::Problem;
 use service::http::extract::Path;
-use service::http::problem::{BAD_REQUEST, INTERNAL, UNAVAILABLE};
+use service::http::problem::{BAD_REQUEST, INTERNAL};
 use state::{Account, Customer};
 use store::{Range, StoredMatch};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::document::{CampaignAccountDocument, MatchDocument, SeenDocument};
 use super::writing::Asker;
+use super::{Api, no_answer};
 use crate::catalog::{Catalog, Filter};
-use crate::customers::CustomersError;
 
 /// Most matches of an answer, and how far back they are looked for.
 const MATCHES: usize = 20;
@@ -83,9 +80,13 @@ pub(super) async fn get(
 ) -> Result<Json<CustomerReport>, Problem> {
     let id = customer_id(&id)?;
     api.campaigns()?;
-    let remembered = api.customers.remembered(id.clone()).await;
+    let key = id.to_string();
+    let wanted = key.clone();
+    let remembered = (api.customers)
+        .remembered(key, move |it| it == wanted)
+        .await;
     let remembered = remembered.map_err(|error| no_answer(&error))?;
-    let account = match remembered.customer {
+    let account = match remembered.found.into_values().next() {
         None => Account::default(),
         Some(customer) => {
             let catalog = std::sync::Arc::clone(&api.catalog);
@@ -132,7 +133,7 @@ pub(super) async fn erase(
 ) -> Result<(StatusCode, Json<ErasureReport>), Problem> {
     let id = customer_id(&id)?;
     let reason = asker.reason(None)?;
-    let sent = api.customers.erase(&id).await;
+    let sent = api.customers.ask(id.as_str(), Control::Erase).await;
     let record = sent.map_err(|error| no_answer(&error))?;
     tracing::info!(
         target: "audit",
@@ -179,12 +180,4 @@ async fn matches(api: &Api, id: &CustomerId) -> Result<Vec<StoredMatch>, String>
     let page = reader.by_customer(id.as_str(), Range { from, to }, None, MATCHES);
     let page = database.answered(page.await);
     Ok(page.map_err(|error| error.to_string())?.matches)
-}
-
-fn no_answer(error: &CustomersError) -> Problem {
-    tracing::warn!(%error, "a question about a customer was not answered");
-    match error {
-        CustomersError::State(_) => Problem::new(&INTERNAL, error.to_string()),
-        _ => Problem::new(&UNAVAILABLE, error.to_string()).retry_after(Duration::from_secs(1)),
-    }
 }

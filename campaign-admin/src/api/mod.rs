@@ -28,6 +28,7 @@ pub mod openapi;
 mod rendered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -35,14 +36,13 @@ use axum::routing::{delete, get, post};
 use jiff::Timestamp;
 use service::auth::{Auth, Scope};
 use service::http::Problem;
-use service::http::problem::UNAVAILABLE;
+use service::http::problem::{INTERNAL, UNAVAILABLE};
 
 use crate::archive::Archive;
-use crate::budgets::Budgets;
 use crate::catalog::Catalog;
+use crate::changelog::{Changelog, ChangelogError};
 use crate::changes::Changes;
 use crate::changes::MAX_DOCUMENT_BYTES;
-use crate::customers::Customers;
 use crate::database::Database;
 
 pub(crate) use self::kinds::KINDS;
@@ -57,8 +57,10 @@ pub(crate) struct Api {
     pub(crate) changes: Changes,
     pub(crate) archive: Archive,
     pub(crate) database: Database,
-    pub(crate) customers: Customers,
-    pub(crate) budgets: Budgets,
+    /// What matchers remember of customers.
+    pub(crate) customers: Changelog,
+    /// What settlers have granted.
+    pub(crate) budgets: Changelog,
 }
 
 impl Api {
@@ -108,4 +110,13 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
 /// A time as HTTP writes it (RFC 9110, section 5.6.7).
 fn http_date(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Why what is remembered cannot be told.
+fn no_answer(error: &ChangelogError) -> Problem {
+    tracing::warn!(%error, "a question about what is remembered was not answered");
+    match error {
+        ChangelogError::State(_) => Problem::new(&INTERNAL, error.to_string()),
+        _ => Problem::new(&UNAVAILABLE, error.to_string()).retry_after(Duration::from_secs(1)),
+    }
 }

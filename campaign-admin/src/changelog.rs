@@ -1,8 +1,8 @@
-//! What the matcher remembers of a customer, read from its changelog, and the record that makes it forget them.
+//! What a service remembers by a key, read from its changelog, and the records that ask it for something.
 //!
-//! The changelog is not kept here: nobody asks often, and only the customer's partition is read, the one that murmur2 gives,
-//! where their events are.
+//! The changelog is not kept here: nobody asks often, and only the key's partition is read, the one that murmur2 gives.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
+use schemas::Control;
 use schemas::names::header;
-use schemas::{Control, CustomerId};
 use service::kafka::reader::{Next, ReadError, TopicReader, TopicSource};
 use state::{Customer, StateError};
 use tokio::sync::{OnceCell, Semaphore};
@@ -26,31 +26,31 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long a producer waits for a place in its queue.
 const QUEUE: Duration = Duration::from_secs(5);
 
-/// Asks for customers. Cheap to clone.
+/// A changelog, and the topic that its service reads. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Customers(Arc<Inner>);
+pub(crate) struct Changelog(Arc<Inner>);
 
 struct Inner {
-    changelog: TopicSource,
+    source: TopicSource,
     /// Longest time to read a partition.
     patience: Duration,
     readings: Semaphore,
-    events_topic: String,
+    asked_topic: String,
     producer_config: ClientConfig,
-    /// Made when the first customer is erased.
+    /// Made when the first record is written.
     producer: OnceCell<FutureProducer>,
 }
 
-/// What is remembered of a customer, as of now.
+/// What is remembered, as of now.
 #[derive(Debug)]
 pub(crate) struct Remembered {
-    /// The partition that their events and what is remembered are in.
+    /// The partition that it is in.
     pub(crate) partition: i32,
-    /// It; none if it is nothing.
-    pub(crate) customer: Option<Customer>,
+    /// What was asked for, by its key.
+    pub(crate) found: BTreeMap<String, Customer>,
 }
 
-/// The record that asks to forget a customer.
+/// A record that asks for something.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) partition: i32,
@@ -59,7 +59,7 @@ pub(crate) struct Asked {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CustomersError {
+pub(crate) enum ChangelogError {
     /// The broker does not answer.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -81,59 +81,63 @@ pub(crate) enum CustomersError {
     Ending,
 }
 
-impl Customers {
-    /// Customers of that changelog, whose events are on that topic.
+impl Changelog {
+    /// That changelog, of a service that reads `asked_topic`.
     pub(crate) fn new(
-        changelog: TopicSource,
+        source: TopicSource,
         patience: Duration,
-        events_topic: &str,
+        asked_topic: &str,
         producer: ClientConfig,
     ) -> Self {
         Self(Arc::new(Inner {
-            changelog,
+            source,
             patience,
             readings: Semaphore::new(READINGS),
-            events_topic: events_topic.to_owned(),
+            asked_topic: asked_topic.to_owned(),
             producer_config: producer,
             producer: OnceCell::new(),
         }))
     }
 
-    /// What is remembered of a customer.
+    /// What is remembered by the keys that are wanted, in the partition of `key`.
     ///
     /// # Errors
-    /// [`CustomersError`]: there is no answer.
-    pub(crate) async fn remembered(&self, id: CustomerId) -> Result<Remembered, CustomersError> {
+    /// [`ChangelogError`]: there is no answer.
+    pub(crate) async fn remembered(
+        &self,
+        key: String,
+        is_wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Remembered, ChangelogError> {
         // Never closed.
         let permit = self.0.readings.acquire().await;
         let this = self.clone();
-        let reading = tokio::task::spawn_blocking(move || this.0.read(&id));
-        let read = reading.await.map_err(|_| CustomersError::Ending)?;
+        let reading = tokio::task::spawn_blocking(move || this.0.read(&key, is_wanted));
+        let read = reading.await.map_err(|_| ChangelogError::Ending)?;
         drop(permit);
         read
     }
 
-    /// Asks the matcher to forget a customer, behind all of their events so far. Returns once the brokers have it.
+    /// Asks the service for something, behind all records of that key so far. Returns once the brokers have it.
     ///
     /// # Errors
-    /// [`CustomersError::Unacknowledged`].
-    pub(crate) async fn erase(&self, id: &CustomerId) -> Result<Asked, CustomersError> {
+    /// [`ChangelogError::Unacknowledged`].
+    pub(crate) async fn ask(&self, key: &str, control: Control) -> Result<Asked, ChangelogError> {
         let inner = &self.0;
         let producer = inner
             .producer
             .get_or_try_init(async || inner.producer_config.create())
             .await
-            .map_err(CustomersError::Unacknowledged)?;
+            .map_err(ChangelogError::Unacknowledged)?;
         let headers = OwnedHeaders::new().insert(Header {
             key: header::CONTROL,
-            value: Some(Control::Erase.word()),
+            value: Some(control.word()),
         });
-        // By its key to the partition of the customer's events, as the configuration of all our producers says.
-        let record = FutureRecord::<str, [u8]>::to(&inner.events_topic)
-            .key(id.as_str())
+        // By its key to the partition of the others, as the configuration of all our producers says.
+        let record = FutureRecord::<str, [u8]>::to(&inner.asked_topic)
+            .key(key)
             .headers(headers);
         let sent = producer.send(record, QUEUE).await;
-        let delivery = sent.map_err(|(error, _)| CustomersError::Unacknowledged(error))?;
+        let delivery = sent.map_err(|(error, _)| ChangelogError::Unacknowledged(error))?;
         Ok(Asked {
             partition: delivery.partition,
             offset: delivery.offset,
@@ -142,34 +146,46 @@ impl Customers {
 }
 
 impl Inner {
-    /// Reads the customer's partition to its end. Of their records the last counts.
-    fn read(&self, id: &CustomerId) -> Result<Remembered, CustomersError> {
+    /// Reads the key's partition to its end. Of the records of a key the last counts.
+    fn read(
+        &self,
+        key: &str,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Remembered, ChangelogError> {
         let deadline = Instant::now() + self.patience;
-        let key = id.as_str().as_bytes();
-        let reader = TopicReader::open_of_key(&self.changelog, key)?;
+        let reader = TopicReader::open_of_key(&self.source, key.as_bytes())?;
         let partition = reader.partition();
         reader.begin(Offset::Beginning, || Instant::now() < deadline)?;
-        let mut last = None;
+        let mut last: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         loop {
-            let next = reader.next(IDLE)?;
-            match &next {
-                Next::Record(message) if message.key() == Some(key) => {
-                    last = message.payload().map(<[u8]>::to_vec);
+            match reader.next(IDLE)? {
+                Next::Record(message) => {
+                    let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+                    match (key.filter(|key| is_wanted(key)), message.payload()) {
+                        (None, _) => {}
+                        (Some(key), None) => drop(last.remove(key)),
+                        (Some(key), Some(bytes)) => {
+                            last.insert(key.to_owned(), bytes.to_vec());
+                        }
+                    }
                 }
                 Next::End => break,
-                Next::Record(_) | Next::Nothing => {}
+                Next::Nothing => {}
             }
             if Instant::now() >= deadline {
-                return Err(CustomersError::Late {
+                return Err(ChangelogError::Late {
                     partition,
                     patience: self.patience,
                 });
             }
         }
-        let customer = last.map(|bytes| Customer::from_bytes(&bytes)).transpose()?;
+        let found = last
+            .into_iter()
+            .map(|(key, bytes)| Ok((key, Customer::from_bytes(&bytes)?)));
+        let found: Result<_, StateError> = found.collect();
         Ok(Remembered {
             partition,
-            customer,
+            found: found?,
         })
     }
 }
