@@ -6,15 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::servers::{Server, root};
 use tests::topics::{Seen, Written};
-use tests::wait;
 use tests::world::{PARTITIONS, World};
 
-const PATIENCE: Duration = Duration::from_mins(2);
 const CUSTOMERS: usize = 12;
 
 /// The time of the first event, in milliseconds: 2026-11-24T09:00:00Z.
@@ -74,16 +71,6 @@ fn send(world: &World, customer: &str, number: i64) {
     world.kafka.send(&world.topic("events"), &record);
 }
 
-fn wait_all(world: &World) {
-    world.kafka.flush();
-    let topic = world.topic("events");
-    wait::until("all events to be committed", PATIENCE, || {
-        let ends = world.kafka.ends(&topic, PARTITIONS)?;
-        let all: i64 = ends.iter().map(|end| end.high).sum();
-        (world.committed()? >= all).then_some(())
-    });
-}
-
 fn customers() -> impl Iterator<Item = String> {
     (0..CUSTOMERS).map(|number| format!("kept-{number}"))
 }
@@ -115,7 +102,7 @@ fn keep(release: &str) {
     for number in 0..2 {
         customers().for_each(|customer| send(&world, &customer, number));
     }
-    wait_all(&world);
+    world.wait_committed();
     assert!(matcher.terminate().0.success());
     let mut lines = String::new();
     for topic in ["events", "customer-state"] {
@@ -184,7 +171,7 @@ fn this_release_goes_on_from_what_each_older_one_remembered() {
             send(&world, &customer, 2);
         }
         send(&world, "new", 2);
-        wait_all(&world);
+        world.wait_committed();
         let won: BTreeSet<(String, String)> = (world.read("matches").iter())
             .map(|record| {
                 let document = record.json();

@@ -3,17 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 use tests::oracle::{self, Shopping};
 use tests::process::{Process, binary};
 use tests::servers::Server;
-use tests::wait;
-use tests::world::{PARTITIONS, World};
+use tests::world::World;
 
-const PATIENCE: Duration = Duration::from_mins(2);
 const CUSTOMERS: usize = 40;
 
 fn older() -> PathBuf {
@@ -33,16 +30,6 @@ fn round(world: &World, number: usize) {
             world.kafka.send_json(&world.topic("events"), &key, &event);
         }
     }
-}
-
-fn wait_all(world: &World) {
-    world.kafka.flush();
-    let topic = world.topic("events");
-    wait::until("all events to be committed", PATIENCE, || {
-        let ends = world.kafka.ends(&topic, PARTITIONS)?;
-        let all: i64 = ends.iter().map(|end| end.high).sum();
-        (world.committed()? >= all).then_some(())
-    });
 }
 
 #[test]
@@ -108,7 +95,7 @@ fn releases_take_over_from_each_other_during_load_and_lose_nothing_and_double_no
         }
         world.wait_progress(300);
     });
-    wait_all(&world);
+    world.wait_committed();
 
     let mut won: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut each: BTreeMap<String, usize> = BTreeMap::new();

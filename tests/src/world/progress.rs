@@ -16,6 +16,17 @@ impl World {
         Some(committed.iter().sum())
     }
 
+    /// Waits until all events are committed. Unlike [`World::wait_quiet`] it may be that transactions on other topics go on.
+    pub fn wait_committed(&self) {
+        self.kafka.flush();
+        let topic = self.topic("events");
+        wait::until("all events to be committed", PATIENCE, || {
+            let ends = self.kafka.ends(&topic, PARTITIONS)?;
+            let all: i64 = ends.iter().map(|end| end.high).sum();
+            (self.committed()? >= all).then_some(())
+        });
+    }
+
     /// Waits until the matchers have committed so many more events.
     pub fn wait_progress(&self, events: i64) {
         let before = wait::until("committed offsets", PATIENCE, || self.committed());

@@ -8,7 +8,7 @@ use tests::process::Process;
 use tests::servers::Server;
 use tests::topics::Written;
 use tests::wait;
-use tests::world::{PARTITIONS, World};
+use tests::world::World;
 
 use crate::installation::{Installation, PATIENCE};
 
@@ -55,17 +55,6 @@ fn send(world: &World, id: &str, customer: &str, at: Timestamp) {
     world
         .kafka
         .send_json(&world.topic("events"), customer, &event);
-}
-
-/// Waits until all events are committed.
-fn wait_all(world: &World) {
-    world.kafka.flush();
-    let topic = world.topic("events");
-    wait::until("all events to be committed", PATIENCE, || {
-        let ends = world.kafka.ends(&topic, PARTITIONS)?;
-        let all: i64 = ends.iter().map(|end| end.high).sum();
-        (world.committed()? >= all).then_some(())
-    });
 }
 
 /// Event and campaign of a customer's rows, the same in all three tables, with the offset of the event.
@@ -127,7 +116,7 @@ fn check_control_records(world: &World, ada: &str) {
         ..Written::default()
     };
     world.kafka.send(&world.topic("events"), &unknown);
-    wait_all(world);
+    world.wait_committed();
     let letters = world.kafka.read_all(&world.topic("dead-letters"));
     let codes: Vec<_> = letters
         .iter()
@@ -163,7 +152,7 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
         send(world, &format!("e-{number}"), ada, earlier(seconds));
     }
     send(world, "b-1", "bob", now);
-    wait_all(world);
+    world.wait_committed();
 
     let path = "/v1/customers/ada%2F%C2%A7%201";
     let report = replica.api.get(path).is(200).json;
@@ -201,7 +190,7 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     assert_eq!(erased.json["partition"], report["partition"]);
     // The same event again: it was never there.
     send(world, "e-1", ada, earlier(30));
-    wait_all(world);
+    world.wait_committed();
     let after = replica.api.get(path).is(200).json;
     assert_eq!(after["seen"]["events"], 1, "{after}");
     let used = holdings(&after);
@@ -224,7 +213,7 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     send(world, "e-1", ada, earlier(30));
     send(world, "e-2", ada, earlier(20));
     send(world, "e-3", ada, earlier(10));
-    wait_all(world);
+    world.wait_committed();
     wait_rows(world, ada, &["e-1:cust-two", "e-2:cust-two"]);
     wait_rows(world, "bob", &["b-1:cust-two"]);
     let duplicates = |matcher: &Process| matcher.metric("matcher_duplicate_events_total");
@@ -234,7 +223,7 @@ fn a_customer_is_told_of_in_words_and_once_erased_stays_forgotten() {
     matcher.kill();
     let matcher = world.matcher("one");
     send(world, "e-2", ada, earlier(20));
-    wait_all(world);
+    world.wait_committed();
     assert_eq!(duplicates(&matcher), Some(1.0));
     let after = replica.api.get(path).is(200).json;
     assert_eq!(after["seen"]["events"], 3, "{after}");

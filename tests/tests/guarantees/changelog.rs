@@ -8,7 +8,7 @@ use tests::servers::Server;
 use tests::wait;
 use tests::world::{PARTITIONS, PATIENCE, World};
 
-use super::customers::{Remembered, check_counts, counting, install, wait_all};
+use super::customers::{Remembered, check_counts, counting, install};
 
 /// So long that restores begin meanwhile, and short of what takes a broker out of its cluster.
 const FROZEN: Duration = Duration::from_secs(3);
@@ -21,7 +21,7 @@ fn cluster<T>(join: impl FnOnce(&Server) -> T) -> (World, T, Server) {
     install(&before, &counting());
     let early = before.matcher("early");
     Remembered::new().produce(&before, 20);
-    wait_all(&before);
+    before.wait_committed();
     early.kill();
 
     let second = join(&first);
@@ -47,7 +47,7 @@ fn nobody_begins_with_a_changelog_that_does_not_show_yet_what_is_committed() {
     let mut remembered = Remembered::new();
     let doomed = world.matcher("a");
     remembered.produce(&world, 700);
-    wait_all(&world);
+    world.wait_committed();
     world.wait_stable();
 
     let before = world.committed();
@@ -77,7 +77,7 @@ fn counts_are_exact_whoever_is_killed_while_the_changelogs_broker_is_frozen() {
     let mut doomed = world.matcher("a");
     for round in 0..5 {
         remembered.produce(&world, 100);
-        wait_all(&world);
+        world.wait_committed();
         // Small transactions follow each other: the moment is within one, or between two.
         remembered.produce(&world, 20 + 7 * round);
         second.pause();

@@ -57,17 +57,6 @@ fn send(world: &World, event: &Value) {
         .send_json(&world.topic("events"), customer, event);
 }
 
-/// Waits until all events are committed.
-pub(super) fn wait_all(world: &World) {
-    world.kafka.flush();
-    let topic = world.topic("events");
-    wait::until("all events to be committed", PATIENCE, || {
-        let ends = world.kafka.ends(&topic, PARTITIONS)?;
-        let all: i64 = ends.iter().map(|end| end.high).sum();
-        (world.committed()? >= all).then_some(())
-    });
-}
-
 /// Event and campaign of the committed matches of campaigns with that beginning, each as often as it is there.
 fn matches(world: &World, prefix: &str) -> BTreeMap<(String, String), usize> {
     let mut found = BTreeMap::new();
@@ -240,7 +229,7 @@ impl Remembered {
 
 /// Waits until all is committed, and checks that what is won is what ought to be. Returns how much was won.
 pub(super) fn check_counts(world: &World) -> usize {
-    wait_all(world);
+    world.wait_committed();
     let expected = expected(&world.kafka.read_all(&world.topic("events")));
     let found = matches(world, "mem-");
     let wrong: Vec<_> = (expected.keys().chain(found.keys()))
@@ -312,7 +301,7 @@ fn what_did_not_happen_wins_when_its_time_is_over_once_whoever_is_killed() {
             );
         }
     }
-    wait_all(&world);
+    world.wait_committed();
     assert!(matches(&world, "abs-").is_empty(), "its time was not over");
     // Nobody is there when the time is over, and no event comes any more.
     matcher.kill();
@@ -330,7 +319,7 @@ fn what_did_not_happen_wins_when_its_time_is_over_once_whoever_is_killed() {
     world.wait_assigned(&matcher, PARTITIONS);
     let late = event("late", "abs-1", Timestamp::now().as_millisecond(), 3);
     send(&world, &late);
-    wait_all(&world);
+    world.wait_committed();
     assert_eq!(matches(&world, "abs-").len(), 10);
     assert!(matcher.terminate().0.success());
 }
@@ -359,7 +348,7 @@ fn events_out_of_the_window_are_dead_letters_and_its_edge_has_no_hole() {
         };
         world.kafka.send(&world.topic("events"), &record);
     }
-    wait_all(&world);
+    world.wait_committed();
     let won: Vec<_> = matches(&world, "win-").into_iter().collect();
     let once = |id: &str| ((id.to_owned(), "win-all".to_owned()), 1);
     assert_eq!(won, [once("ahead"), once("inside"), once("now")]);
@@ -397,7 +386,7 @@ fn a_campaign_that_is_over_leaves_nothing_behind_and_one_that_goes_on_keeps_what
         let amount = 1 + customer % 2;
         send(&world, &event(&format!("e-{customer}"), &name, now, amount));
     }
-    wait_all(&world);
+    world.wait_committed();
     assert_eq!(matches(&world, "end-").len(), 20);
     assert_eq!(matcher.metric("matcher_customers"), Some(20.0));
     // Time passes in each partition; whose events these are is remembered there for as long as they come.
@@ -416,7 +405,7 @@ fn a_campaign_that_is_over_leaves_nothing_behind_and_one_that_goes_on_keeps_what
             };
             world.kafka.send(&world.topic("events"), &record);
         }
-        wait_all(&world);
+        world.wait_committed();
         let customers = matcher.metric("matcher_customers")?;
         assert!(customers >= 10.0, "{customers} customers are remembered");
         (customers <= 10.0 + others).then_some(())

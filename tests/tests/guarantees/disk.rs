@@ -9,7 +9,7 @@ use tests::process::Process;
 use tests::world::{PARTITIONS, World};
 
 use super::LONG_BATCHES;
-use super::customers::{Remembered, check_counts, counting, installation, wait_all};
+use super::customers::{Remembered, check_counts, counting, installation};
 
 /// A matcher of that name with its customers in that folder, once they are all back.
 fn matcher(world: &World, name: &str, folder: &Path) -> Process {
@@ -73,7 +73,7 @@ fn customers_on_disk_are_exact_after_kills_and_a_restart_reads_only_the_differen
         doomed.kill();
     }
     let one = matcher(&world, "a", a.path());
-    wait_all(&world);
+    world.wait_committed();
     one.kill();
     let all = changelog(&world);
     // Nothing came after: of each partition the last record is read, which says whose changelog it is.
@@ -86,7 +86,7 @@ fn customers_on_disk_are_exact_after_kills_and_a_restart_reads_only_the_differen
     let other = matcher(&world, "b", b.path());
     assert!(restored(&other) >= all, "{} of {all}", restored(&other));
     remembered.produce(&world, 200);
-    wait_all(&world);
+    world.wait_committed();
     other.kill();
     let came = changelog(&world) - all;
     let one = matcher(&world, "a", a.path());
@@ -115,14 +115,14 @@ fn a_disk_of_another_changelog_is_not_believed() {
     let (world, other) = (installation(&counting()), installation(&counting()));
     let owner = matcher(&world, "a", folder.path());
     Remembered::new().produce(&world, 300);
-    wait_all(&world);
+    world.wait_committed();
     owner.kill();
     // The other one is longer, so that it has each position that the disk knows.
     let mut remembered = Remembered::new();
     let plain = other.matcher("a");
     while changelog(&other) < 4 * changelog(&world) {
         remembered.produce(&other, 300);
-        wait_all(&other);
+        other.wait_committed();
     }
     plain.kill();
     let misled = matcher(&other, "a", folder.path());
@@ -157,7 +157,7 @@ fn a_disk_that_may_have_missed_deletions_is_not_believed() {
     let folder = TempDir::new().expect("a folder");
     let before = matcher(&world, "a", folder.path());
     Remembered::new().produce(&world, 300);
-    wait_all(&world);
+    world.wait_committed();
     before.kill();
     let after = matcher(&world, "a", folder.path());
     assert_eq!(discarded(&after, "age"), ALL);

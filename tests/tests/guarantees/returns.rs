@@ -14,7 +14,7 @@ use tests::wait;
 use tests::world::{PARTITIONS, World};
 
 use super::LONG_BATCHES;
-use super::customers::{install, wait_all};
+use super::customers::install;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -238,7 +238,7 @@ fn books(matches: &[Seen]) -> BTreeMap<(String, String), Became> {
 
 /// Waits until nothing more can become of matches, and holds the books to the events and the database to the books.
 fn check(world: &World) {
-    wait_all(world);
+    world.wait_committed();
     let expected = expected(&world.kafka.read_all(&world.topic("events")));
     let books = wait::until("all that is held to be confirmed", PATIENCE, || {
         let books = books(&world.read("matches"));
@@ -353,7 +353,7 @@ fn a_match_is_confirmed_within_a_second_of_its_time_after_a_restart_and_without_
             &json!({}),
         );
     }
-    wait_all(&world);
+    world.wait_committed();
     let begun = Instant::now();
     matcher.kill();
     // What was promised is kept, whatever becomes of the campaign.
