@@ -31,8 +31,9 @@ impl Rows {
     /// What became of a match later is in the row of its first record.
     pub fn of(matches: &[Seen]) -> Self {
         let is_first = |record: &&Seen| {
+            // Avro says it of each, JSON only where it is news.
             let status = &record.json()["status"];
-            status.is_null() || status == "pending"
+            status.is_null() || status == "granted" || status == "pending"
         };
         let (first, later): (Vec<&Seen>, Vec<&Seen>) = matches.iter().partition(is_first);
         let mut sequels: HashMap<String, Vec<Value>> = HashMap::new();
