@@ -74,6 +74,13 @@ sum by ({{ .by }}) (increase({{ $series }}[{{ .within }}])) > 0 or sum by ({{ .b
   annotations:
     summary: Events wait, and none is processed
     description: /readyz of the matchers says what they wait for, most often the brokers or the campaigns.
+- alert: CampaignManagerSettlerStuck
+  expr: sum(settler_consumer_lag{ {{- $here }}}) > 0 and sum(rate(settler_claim_age_seconds_count{ {{- $here }}}[5m])) == 0
+  for: 5m
+  labels: {severity: critical}
+  annotations:
+    summary: Claims on budgets wait, and none is settled
+    description: What wins a campaign with a budget is no match yet. /readyz of the matchers says what they wait for.
 - alert: CampaignManagerPartitionsUnread
   expr: sum(matcher_assigned_partitions{ {{- $here }}}) < {{ int $.Values.topics.partitions }}
   for: 10m
