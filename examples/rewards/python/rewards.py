@@ -7,7 +7,7 @@ KAFKA_BOOTSTRAP_SERVERS  brokers, 127.0.0.1:9092 unless set
 MATCHES_TOPIC            matches unless set
 GROUP                    rewards unless set
 
-The ledger is a table whose primary key is match_id. A real service inserts into it in the transaction that moves the money.
+The ledger is a table whose primary key is match_id, and one of returns by reversal_id. A real service inserts into them in the transaction that moves the money.
 """
 import json
 import os
@@ -17,9 +17,24 @@ import sys
 from confluent_kafka import Consumer
 
 
+def enter(ledger, match):
+    """Enters a reward that is owed, or a return of one."""
+    match_id, status = match["match_id"], match.get("status", "granted")
+    if status in ("granted", "confirmed"):  # Owed: reward.amount less reversed_total.
+        row = (match_id, match["customer_id"], json.dumps(match["reward"]))
+        ledger.execute("INSERT OR IGNORE INTO rewards VALUES (?, ?, ?)", row)
+    elif status == "reversed":
+        # If the reward was given, reversal.amount comes back. It is noted in any case: a topic may be read again.
+        reversal = match["reversal"]
+        row = (reversal["reversal_id"], match_id, json.dumps(reversal))
+        ledger.execute("INSERT OR IGNORE INTO returns VALUES (?, ?, ?)", row)
+    # What is pending is not owed yet.
+
+
 def main():
     ledger = sqlite3.connect(sys.argv[1])
     ledger.execute("CREATE TABLE IF NOT EXISTS rewards (match_id TEXT PRIMARY KEY, customer_id TEXT, reward TEXT)")
+    ledger.execute("CREATE TABLE IF NOT EXISTS returns (reversal_id TEXT PRIMARY KEY, match_id TEXT, reversal TEXT)")
     consumer = Consumer({
         "bootstrap.servers": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"),
         "group.id": os.environ.get("GROUP", "rewards"),
@@ -36,14 +51,14 @@ def main():
             continue
         with ledger:  # One transaction.
             for record in records:
+                # Without a value it tells whoever keeps matches that its customer is to be forgotten.
+                if record.value() is None:
+                    continue
                 try:
-                    match = json.loads(record.value())
-                    row = (match["match_id"], match["customer_id"], json.dumps(match["reward"]))
-                except (TypeError, ValueError, KeyError):
+                    enter(ledger, json.loads(record.value()))
+                except (AttributeError, TypeError, ValueError, KeyError):
                     # A record that is no match is somebody's mistake: tell them, and go on.
                     print("no match at", record.partition(), record.offset(), file=sys.stderr)
-                    continue
-                ledger.execute("INSERT OR IGNORE INTO rewards VALUES (?, ?, ?)", row)
         # First the rewards, then the offset: after a kill between them matches come again, and count once.
         consumer.commit(asynchronous=False)
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use serde_json::{Value, json};
 use tests::servers::Server;
-use tests::topics::Written;
+use tests::topics::{Seen, Written};
 use tests::wait;
 use tests::world::World;
 
@@ -26,7 +27,8 @@ impl Drop for Running {
 }
 
 /// Lets matches come while a reward service is killed and started again, some of them twice and some in a
-/// transaction that is aborted. `read` reads the ledger: each reward that was given.
+/// transaction that is aborted; and what becomes of matches that are held or taken back. `read` reads the ledger: the id of each
+/// match whose reward was given, and of each return after a minus.
 pub(crate) fn check(
     name: &str,
     program: impl Fn() -> Command,
@@ -73,11 +75,12 @@ pub(crate) fn check(
             ..Written::default()
         },
     );
-    world.kafka.flush();
-    abort(&topic, won[0].value.as_deref().expect("a match"));
-    let expected: BTreeSet<String> = (won.iter())
+    let mut expected: BTreeSet<String> = (won.iter())
         .map(|seen| seen.json()["match_id"].as_str().expect("an id").to_owned())
         .collect();
+    become_more(&world, &won[0], &mut expected);
+    world.kafka.flush();
+    abort(&topic, won[0].value.as_deref().expect("a match"));
 
     let _second = start();
     wait::until("all rewards", PATIENCE, || {
@@ -101,6 +104,42 @@ pub(crate) fn check(
         "{name}: a reward was given twice"
     );
     drop(matcher);
+}
+
+/// Writes matches that are like one of which something becomes, and a customer who is to be forgotten; says what is expected of them.
+fn become_more(world: &World, like: &Seen, expected: &mut BTreeSet<String>) {
+    let topic = world.topic("matches");
+    let send = |id: &str, fields: &[(&str, Value)]| {
+        let mut json = like.json();
+        json["match_id"] = id.into();
+        for (name, value) in fields {
+            json[name] = value.clone();
+        }
+        let record = Written {
+            key: like.key.clone(),
+            value: Some(json.to_string().into_bytes()),
+            partition: Some(like.partition),
+            ..Written::default()
+        };
+        world.kafka.send(&topic, &record);
+    };
+    let pending = ("status", json!("pending"));
+    let confirmed = ("status", json!("confirmed"));
+    send("held:c", std::slice::from_ref(&pending));
+    send("kept:c", &[pending]);
+    send("kept:c", &[confirmed]);
+    let reversal = json!({"reversal_id": "r:kept:c", "amount": "0.5", "whole": false});
+    let reversed = [("status", json!("reversed")), ("reversal", reversal)];
+    send("kept:c", &reversed);
+    send("kept:c", &reversed);
+    send("unknown:c", &[("status", json!("of a later release"))]);
+    expected.extend(["kept:c".to_owned(), "-r:kept:c".to_owned()]);
+    let forgotten = Written {
+        key: Some(b"somebody".to_vec()),
+        partition: Some(like.partition),
+        ..Written::default()
+    };
+    world.kafka.send(&topic, &forgotten);
 }
 
 /// Writes a match that was never won.

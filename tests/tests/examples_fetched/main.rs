@@ -44,7 +44,8 @@ fn the_producer_in_node_puts_customers_where_all_others_do() {
 fn rewards_in_python_are_given_once() {
     let read = |ledger: &Path| {
         let script = "import sqlite3, sys\n\
-                      for row in sqlite3.connect(sys.argv[1]).execute('SELECT match_id FROM rewards'): print(*row)";
+                      for row in sqlite3.connect(sys.argv[1]).execute(\"SELECT match_id FROM rewards UNION ALL \
+                      SELECT '-' || reversal_id FROM returns\"): print(*row)";
         let rows = Command::new(told("EXAMPLES_PYTHON"))
             .args(["-c", script])
             .arg(ledger)
