@@ -58,18 +58,22 @@ impl World {
         });
     }
 
-    /// Waits until a transaction has just begun: one on the matches has ended and another is open.
+    /// Waits until a transaction has just begun: those on the matches have ended and another is open. It must be one that stays open
+    /// for seconds.
     pub fn wait_new_transaction(&self) {
         let topic = self.topic("matches");
         let stable = || -> Option<i64> {
             let ends = self.kafka.ends(&topic, PARTITIONS)?;
             Some(ends.iter().map(|end| end.stable).sum())
         };
-        let before = wait::until("the end of the matches", PATIENCE, stable);
-        wait::until("the end of a transaction", PATIENCE, || {
-            stable().filter(|now| *now > before)
-        });
         self.wait_open_transaction();
+        self.wait_stable();
+        wait::until("a transaction that stays open", PATIENCE, || {
+            let before = stable()?;
+            // One that ends does so in one partition after the other, within milliseconds.
+            std::thread::sleep(Duration::from_millis(200));
+            (stable()? == before && self.has_open_transaction()?).then_some(())
+        });
     }
 
     /// Waits until a transaction is open on the matches, with records in it that the broker has.

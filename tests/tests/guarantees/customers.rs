@@ -190,8 +190,9 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn new() -> Self {
-        // A minute an event: with the begin of a day one day has more than a thousand of them, whatever the time is now.
-        let before = Timestamp::now().as_millisecond() - 48 * HOUR;
+        // A minute an event: with the begin of a day one day has more than a thousand of them, whatever the time is now. Seven
+        // thousand are within the dedup window of 7 days and not too far ahead.
+        let before = Timestamp::now().as_millisecond() - 96 * HOUR;
         Self {
             begin: before - before.rem_euclid(24 * HOUR),
             number: 0,
