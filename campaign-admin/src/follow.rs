@@ -115,8 +115,8 @@ impl Applier {
         campaign
             .check_key(id.as_str().as_bytes())
             .map_err(|error| Unread::Never(error.to_string()))?;
-        let rule = Rule::compile(campaign).map_err(|error| Unread::Never(error.to_string()))?;
-        Ok(rule.campaign())
+        Rule::compile(campaign.clone()).map_err(|error| Unread::Never(error.to_string()))?;
+        Ok(campaign)
     }
 
     fn apply_change(
