@@ -154,26 +154,13 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     let mut trial = Trial::new(rule);
     let mut clock = Clock::new(rule.schedule());
     for (number, earlier) in before.iter().enumerate() {
-        let place = format!("/given/{number}");
-        if let Some(span) = advance(earlier, &place)? {
-            clock.pass(&mut trial, span);
-            continue;
-        }
-        let earlier = filled(earlier, number, clock.next());
-        let mut document = Document::new();
-        trial.take(&read(&earlier, &mut document, &place)?);
+        give(&mut trial, &mut clock, earlier, number)?;
     }
     let place = format!("/given/{}", before.len());
     // What became of matches before is no news of the last entry.
     trial.take_sequels();
     if let Some(of) = expected.status() {
-        if let Some(span) = advance(last, &place)? {
-            clock.pass(&mut trial, span);
-        } else {
-            let event = filled(last, before.len(), clock.next());
-            let mut document = Document::new();
-            trial.take(&read(&event, &mut document, &place)?);
-        }
+        give(&mut trial, &mut clock, last, before.len())?;
         return followed(test, &mut trial, of, place);
     }
     if let Some(field) = ["amount", "left"]
@@ -304,6 +291,24 @@ fn followed(
 
 fn verdict(wins: bool) -> String {
     if wins { "a match" } else { "no match" }.to_owned()
+}
+
+/// Gives the trial the entry with that number: an event, or time that passes.
+fn give(
+    trial: &mut Trial<'_>,
+    clock: &mut Clock,
+    entry: &Json,
+    number: usize,
+) -> Result<(), Failed> {
+    let place = format!("/given/{number}");
+    if let Some(span) = advance(entry, &place)? {
+        clock.pass(trial, span);
+        return Ok(());
+    }
+    let event = filled(entry, number, clock.next());
+    let mut document = Document::new();
+    trial.take(&read(&event, &mut document, &place)?);
+    Ok(())
 }
 
 /// How much time passes, if that is what stands there.
@@ -514,199 +519,4 @@ fn filled(event: &Json, number: usize, at: Timestamp) -> Json {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::campaign::check;
-    use super::super::documents::read_all;
-    use super::*;
-
-    fn failures(tests: &str) -> (usize, Vec<String>) {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c.yaml");
-        let text = format!(
-            "id: ten\nname: Ten\nstatus: draft\nwhen: {{payload: {{amount: [{{numeric: ['>=', 50]}}]}}}}\n\
-             schedule: {{end: 2026-12-01T00:00:00Z}}\nreward: {{kind: credit}}\ntests:{tests}"
-        );
-        std::fs::write(&file, text).unwrap();
-        let (right, wrong) = check(read_all(&[file]).unwrap());
-        assert!(wrong.is_empty(), "{wrong:?}");
-        let (count, failed) = run(&right[0]);
-        let failed = failed.iter().map(|found| {
-            let text = found.to_string();
-            text[text.find("c.yaml").unwrap()..].to_owned()
-        });
-        (count, failed.collect())
-    }
-
-    #[test]
-    fn tests_that_hold_say_nothing() {
-        let tests = "
-  - given: [{payload: {amount: 75}}]
-    expect: match
-  - {given: [{payload: {amount: 75}}, {payload: {amount: 49}}], expect: no_match}
-  - {given: [{occurred_at: 2026-12-01T00:00:00Z, payload: {amount: 75}}], expect: no_match}
-";
-        assert_eq!(failures(tests), (3, Vec::new()));
-    }
-
-    #[test]
-    fn a_test_may_say_why_and_how_much() {
-        let tests = "
-  - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.amount}
-  - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.country}
-  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: credit}}
-  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: points}}
-  - {given: [{payload: {amount: 75}}], expect: match, why: payload.amount}
-";
-        let (count, failed) = failures(tests);
-        assert_eq!(count, 5);
-        let first: Vec<_> = failed
-            .iter()
-            .filter_map(|text| text.lines().next())
-            .collect();
-        insta::assert_snapshot!(first.join("\n"), @r#"
-        c.yaml:9: /tests/1/why: no match because of payload.country was expected of this event
-        c.yaml:11: /tests/3/reward/kind: reward.kind: "points" was expected of this event
-        c.yaml:12: /tests/4/why: why names what does not hold, as payload.amount, where `expect` is `no_match`
-        "#);
-    }
-
-    /// The tests of a campaign that waits for customers who do not come back.
-    fn failures_of_waiting(tests: &str) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c.yaml");
-        let text = format!(
-            "id: ten\nname: Ten\nwhen: {{event_type: [purchase]}}\nreward: {{kind: credit, amount: payload.amount * 2}}\n\
-             across: [{{absent: true, within: 30d, when: {{event_type: [visit]}}}}]\n\
-             limits: {{per_customer: {{times: 1}}}}\ntests:{tests}"
-        );
-        std::fs::write(&file, text).unwrap();
-        let (right, wrong) = check(read_all(&[file]).unwrap());
-        assert!(wrong.is_empty(), "{wrong:?}");
-        let (_, failed) = run(&right[0]);
-        let failed = failed.iter().map(|found| {
-            let text = found.to_string();
-            text[text.find("c.yaml").unwrap()..].to_owned()
-        });
-        failed.collect()
-    }
-
-    #[test]
-    fn time_passes_in_a_test_and_what_waited_wins() {
-        let tests = "
-  - {given: [{event_type: purchase, payload: {amount: 5}}], expect: no_match, why: across.0}
-  - given: [{event_type: purchase, payload: {amount: 5}}, {advance: 30d}]
-    expect: match
-    reward: {amount: 10}
-  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}, {advance: 1d}], expect: match}
-  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}, {event_type: visit}, {advance: 2d}], expect: no_match}
-  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 31d}, {event_type: visit}, {advance: 2d}], expect: no_match}
-";
-        assert_eq!(failures_of_waiting(tests), [""; 0]);
-    }
-
-    #[test]
-    fn a_test_of_time_that_passes_says_what_came_of_what_waited() {
-        let tests = "
-  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 29d}], expect: match}
-  - {given: [{event_type: purchase}, {event_type: purchase, payload: {amount: 5}}, {advance: 31d}], expect: no_match}
-  - {given: [{event_type: visit}, {advance: 31d}], expect: match}
-  - {given: [{event_type: purchase, payload: {amount: 5}}, {advance: 31d}], expect: match, reward: {amount: 5}}
-  - {given: [{event_type: purchase}, {advance: soon}], expect: match}
-  - {given: [{event_type: purchase}, {advance: 31d}], expect: no_match, why: across.0}
-";
-        insta::assert_snapshot!(failures_of_waiting(tests).join("\n"), @r#"
-        c.yaml:8: /tests/0/given/1: a match was expected of this event
-        time passes
-          ✗ test still waits, until 1970-01-31T00:00:00Z
-        c.yaml:9: /tests/1/given/2: no match was expected of this event
-        time passes
-          ✓ test-1 wins at 1970-01-31T00:00:01Z: nothing came between
-        c.yaml:10: /tests/2/given/1: a match was expected of this event
-        time passes
-          ✗ no event waits for its time
-        c.yaml:11: /tests/3/reward/amount: reward.amount: 5 was expected of this event
-        time passes
-          ✓ test wins at 1970-01-31T00:00:00Z: nothing came between
-        c.yaml:12: /tests/4/given/1/advance: advance is a span of time, as 31d or 12h
-        c.yaml:13: /tests/5/why: why is said of an event; the last that is given is time that passes
-        "#);
-    }
-
-    /// The tests of a campaign that holds its matches and takes them back.
-    fn failures_of_returns(tests: &str) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c.yaml");
-        let text = format!(
-            "id: ten\nname: Ten\nwhen: {{event_type: [purchase]}}\nreward: {{kind: credit, amount: 10.00, currency: USD}}\n\
-             hold: 14d\n\
-             reverse_on: {{event_type: [refund], same: payload.order, amount: payload.amount}}\ntests:{tests}"
-        );
-        std::fs::write(&file, text).unwrap();
-        let (right, wrong) = check(read_all(&[file]).unwrap());
-        assert!(wrong.is_empty(), "{wrong:?}");
-        let (_, failed) = run(&right[0]);
-        let failed = failed.iter().map(|found| {
-            let text = found.to_string();
-            text[text.find("c.yaml").unwrap()..].to_owned()
-        });
-        failed.collect()
-    }
-
-    #[test]
-    fn a_test_may_ask_what_becomes_of_a_match() {
-        let tests = "
-  - {given: [{event_type: purchase}], expect: pending}
-  - {given: [{event_type: purchase}, {advance: 14d}], expect: confirmed, left: 10}
-  - given: [{event_type: purchase, payload: {order: 7, amount: 75}}, {event_type: refund, payload: {order: 7, amount: 25}}]
-    expect: reversed
-    amount: 3.33
-    left: 6.67
-  - given: [{event_type: purchase, payload: {order: 7, amount: 75}}, {event_type: refund, payload: {order: 7, amount: 25}}, {advance: 14d}]
-    expect: confirmed
-    left: 6.67
-  - given: [{event_type: refund, payload: {order: 7}}, {event_type: purchase, payload: {order: 7, amount: 75}}]
-    expect: reversed
-    amount: 10
-";
-        assert_eq!(failures_of_returns(tests), [""; 0]);
-        let tests = "
-  - {given: [{event_type: purchase}, {advance: 13d}], expect: confirmed}
-  - {given: [{event_type: purchase, payload: {order: 7}}, {event_type: refund, payload: {order: 8}}], expect: reversed}
-  - {given: [{event_type: purchase, payload: {order: 7}}, {event_type: refund, payload: {order: 7}}], expect: reversed, amount: 5}
-  - {given: [{event_type: purchase}], expect: match, left: 5}
-";
-        insta::assert_snapshot!(failures_of_returns(tests).join("\n"), @"
-        c.yaml:8: /tests/0/given/1: that a match is confirmed was expected of this event
-          test is held, until 1970-01-15T00:00:00Z
-        c.yaml:9: /tests/1/given/1: that a match is reversed was expected of this event
-          test is held, until 1970-01-15T00:00:00Z
-        c.yaml:10: /tests/2/amount: amount: 5 was expected of this event
-          test is reversed by test-1, which takes back 10; 0 of it are left
-        c.yaml:11: /tests/3/left: left is said of what is `reversed` or `confirmed`
-        ");
-    }
-
-    #[test]
-    fn what_fails_is_explained_at_its_line() {
-        let tests = "
-  - given:
-      - payload: {amount: 49}
-    expect: match
-  - {given: [], expect: match}
-  - {given: [{}], expect: yes}
-  - {given: [{payload: 5}], expect: match}
-";
-        let (count, failed) = failures(tests);
-        assert_eq!(count, 4);
-        insta::assert_snapshot!(failed.join("\n"), @r#"
-        c.yaml:9: /tests/0/given/0: a match was expected of this event
-        ten: no match
-          ✓ status: active
-          ✓ schedule.end: 2026-12-01T00:00:00Z; the event is of 2026-11-30T23:59:59Z
-          ✗ payload.amount: asks for {"numeric":[">=",50]}; found 49
-        c.yaml:11: /tests/1/given: given is a list of one event or more
-        c.yaml:12: /tests/2/expect: expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`
-        c.yaml:13: /tests/3/given/0: payload is a number; it must be an object
-        "#);
-    }
-}
+mod tests;
