@@ -30,7 +30,12 @@ const MARKS: [u8; 3] = [50, 80, 100];
 #[derive(Debug)]
 pub enum Settled<'r> {
     /// It is a match.
-    Granted(Vec<Mark<'r>>),
+    Granted {
+        /// What is told of its budgets.
+        marks: Vec<Mark<'r>>,
+        /// How much is used of them now, in percent of the one that is used most.
+        percent: u64,
+    },
     /// It is none.
     Refused {
         /// Why.
@@ -138,7 +143,7 @@ pub fn settle<'r>(
             });
         }
     }
-    let mut marks = Vec::new();
+    let (mut marks, mut most) = (Vec::new(), 0);
     for total in totals {
         let value = value_of(claim, total);
         let id = account_id(&claim.prize.campaign_id, total, value);
@@ -147,12 +152,16 @@ pub fn settle<'r>(
         let sum = sum_of(account, total.identity(), total.stretch(), at);
         sum.add(at, amount.decimal());
         let percent = Used::of(*sum).percent(total.budget());
+        most = most.max(percent);
         marks.append(&mut mark(account, total, value, at, percent));
     }
-    Ok(Settled::Granted(marks))
+    Ok(Settled::Granted {
+        marks,
+        percent: most,
+    })
 }
 
-/// How much is used of the budgets of a claim, in percent of the one that is used most.
+/// How much is used of the budgets of a claim that was refused, in percent of the one that is used most.
 ///
 /// # Errors
 /// [`StateError`]: what is kept cannot be read.

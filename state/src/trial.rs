@@ -161,7 +161,7 @@ impl<'r> Trial<'r> {
             time: self.now,
         };
         let settled = settle(claim, arrival, Some(self.rule), &mut self.budgets);
-        let is_granted = matches!(settled, Ok(Settled::Granted(_)));
+        let is_granted = matches!(settled, Ok(Settled::Granted { .. }));
         if !is_granted && let Some(customer) = self.customers.get_mut(&*claim.customer_id) {
             amend(claim, &RuleSet::default(), customer);
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rules::{Rule, RuleSet};
+use rules::{Explanation, Rule, RuleSet};
 use schemas::{Campaign, CampaignId, Claim, Document, Event, Limits, Reader, Source, Span};
 use serde_json::{Value as Json, json};
 use state::settle::{Settled, settle};
@@ -93,7 +93,9 @@ fn campaigns_share_as_the_document_says() {
                 };
                 let id = CampaignId::new(&*claim.prize.campaign_id).unwrap();
                 let rule = rules.rule(&id);
-                if let Settled::Granted(_) = settle(&claim, arrival, rule, &mut budgets).unwrap() {
+                if let Settled::Granted { .. } =
+                    settle(&claim, arrival, rule, &mut budgets).unwrap()
+                {
                     won.push(id.to_string());
                     continue;
                 }
@@ -122,6 +124,19 @@ fn nowhere() -> Source<'static> {
     }
 }
 
+/// Takes a step of an example: an event, or time that passes.
+fn take(trial: &mut Trial<'_>, number: usize, step: &Json) -> Option<Explanation> {
+    if let Some(span) = step["advance"].as_str() {
+        let span = Span::parse(span).unwrap().as_millis();
+        trial.pass(trial.now().unwrap() + span);
+        return None;
+    }
+    let event = event(number, step);
+    let mut document = Document::new();
+    document.read(event.as_bytes(), Limits::default()).unwrap();
+    Some(trial.take(&Event::of(&document).unwrap()))
+}
+
 #[test]
 fn every_example_of_the_document_holds() {
     let examples: Vec<Json> = examples("rules-history").collect();
@@ -130,17 +145,11 @@ fn every_example_of_the_document_holds() {
         let rule = rule("example", &example["campaign"]);
         let mut trial = Trial::new(&rule);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
-            if let Some(span) = step["advance"].as_str() {
-                let span = Span::parse(span).unwrap().as_millis();
-                trial.pass(trial.now().unwrap() + span);
+            let Some(explanation) = take(&mut trial, number, step) else {
                 let won = trial.take_over().iter().any(state::Over::wins);
                 assert_eq!(Json::Bool(won), step["wins"], "{example:#}\nevent {number}");
                 continue;
-            }
-            let event = event(number, step);
-            let mut document = Document::new();
-            document.read(event.as_bytes(), Limits::default()).unwrap();
-            let explanation = trial.take(&Event::of(&document).unwrap());
+            };
             assert_eq!(
                 Json::Bool(explanation.wins),
                 step["wins"],
@@ -158,14 +167,7 @@ fn matches_are_held_and_taken_back_as_the_document_says() {
         let rule = rule("example", &example["campaign"]);
         let mut trial = Trial::new(&rule);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
-            if let Some(span) = step["advance"].as_str() {
-                let span = Span::parse(span).unwrap().as_millis();
-                trial.pass(trial.now().unwrap() + span);
-            } else {
-                let event = event(number, step);
-                let mut document = Document::new();
-                document.read(event.as_bytes(), Limits::default()).unwrap();
-                let explanation = trial.take(&Event::of(&document).unwrap());
+            if let Some(explanation) = take(&mut trial, number, step) {
                 let wins = step.get("wins").unwrap_or(&Json::Bool(false));
                 assert_eq!(
                     Json::Bool(explanation.wins),

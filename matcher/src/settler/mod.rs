@@ -112,8 +112,7 @@ impl Settle {
         reason: &DeadLetterReason,
     ) -> Result<(), Rebuild> {
         partition.advance(arrival.time, arrival.offset);
-        let written = self.dead_letters.write(&batch.transaction, message, reason);
-        batch.load.output_bytes += written.map_err(Rebuild::Produce)?.max(1);
+        self.dead_letters.write(batch, message, reason)?;
         self.tally.died(reason);
         Ok(())
     }
@@ -130,15 +129,16 @@ impl Settle {
         let rule = found.rule();
         let age = message.timestamp();
         let transaction = &batch.transaction;
-        let bytes = match settle::settle(claim, arrival, rule, partition)? {
+        let (bytes, percent) = match settle::settle(claim, arrival, rule, partition)? {
             Settled::TakenBefore => {
                 self.tally.came_again();
                 return Ok(());
             }
-            Settled::Granted(marks) => {
+            Settled::Granted { marks, percent } => {
                 self.tally.granted(claim, &marks, age);
                 let written = self.emitter.write_match(transaction, message, claim);
-                written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?
+                let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
+                (bytes, percent)
             }
             Settled::Refused {
                 reason,
@@ -149,11 +149,12 @@ impl Settle {
                 let limit = limit.map(Total::budget);
                 let written =
                     (self.emitter).write_refusal(transaction, message, claim, (reason, limit));
-                written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?
+                let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
+                let percent = rule.map(|rule| settle::percent(claim, rule, partition));
+                (bytes, percent.transpose()?.unwrap_or_default())
             }
         };
-        if let Some(rule) = rule {
-            let percent = settle::percent(claim, rule, partition)?;
+        if rule.is_some() {
             self.tally.used(&claim.prize.campaign_id, percent);
         }
         batch.load.output_bytes += STATE_BYTES + bytes;

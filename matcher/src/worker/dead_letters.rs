@@ -7,6 +7,8 @@ use rdkafka::producer::BaseRecord;
 use schemas::DeadLetterReason;
 use service::kafka::transaction::Open;
 
+use super::Rebuild;
+use super::duty::Batch;
 use crate::dead_letter;
 
 /// Above this size a dead letter goes without its value once the broker has refused one as too large.
@@ -47,9 +49,22 @@ impl DeadLetters {
         self.values = Values::SmallOnly;
     }
 
-    /// Writes a record that can never be processed: key, value, headers and timestamp as they were,
-    /// and the reason in headers of ours. Returns its size in bytes.
+    /// Adds a record that can never be processed to the batch: key, value, headers and timestamp as they were, and the reason
+    /// in headers of ours.
     pub(crate) fn write(
+        &self,
+        batch: &mut Batch,
+        message: &BorrowedMessage<'_>,
+        reason: &DeadLetterReason,
+    ) -> Result<(), Rebuild> {
+        let written = self.write_to(&batch.transaction, message, reason);
+        // Not even one without key and value leaves the batch as it was.
+        batch.load.output_bytes += written.map_err(Rebuild::Produce)?.max(1);
+        Ok(())
+    }
+
+    /// Returns the size in bytes.
+    fn write_to(
         &self,
         transaction: &Open,
         message: &BorrowedMessage<'_>,

@@ -100,8 +100,7 @@ impl Decide {
         message: &BorrowedMessage<'_>,
         reason: &DeadLetterReason,
     ) -> Result<(), Rebuild> {
-        let written = self.dead_letters.write(&batch.transaction, message, reason);
-        batch.load.output_bytes += written.map_err(Rebuild::Produce)?.max(1);
+        self.dead_letters.write(batch, message, reason)?;
         self.tally.died(reason);
         Ok(())
     }

@@ -251,7 +251,7 @@ impl Machine {
                     let rule = self.rules.rule(&id);
                     let settled = settle(claim, arrival, rule, &mut self.budgets).unwrap();
                     let granted = match settled {
-                        Settled::Granted(told) => {
+                        Settled::Granted { marks: told, .. } => {
                             marks += told.len();
                             matches.push(Won {
                                 event: claim.event_id.to_string(),

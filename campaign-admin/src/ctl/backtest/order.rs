@@ -200,7 +200,7 @@ impl<'r> Order<'r> {
             };
             let id = CampaignId::new(&*claim.prize.campaign_id).ok();
             let rule = id.and_then(|id| self.rules.rule(&id));
-            if let Settled::Granted(_) = settle(&claim, arrival, rule, &mut self.budgets)? {
+            if let Settled::Granted { .. } = settle(&claim, arrival, rule, &mut self.budgets)? {
                 totals.matches += 1;
                 if self.wants_matches {
                     write_match(&claim.event_id, &claim.prize.campaign_id, out);
