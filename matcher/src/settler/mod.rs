@@ -18,7 +18,7 @@ use rules::history::Total;
 use rules::{Rule, RuleSet};
 use schemas::control::unknown;
 use schemas::names::header;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, Status};
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding};
 use service::kafka::record;
 use state::settle::{self, Settled};
 use state::{Arrival, Partition, StateError};
@@ -99,8 +99,8 @@ impl Settle {
         };
         let rules = self.campaigns.rules.load_full();
         match rules.rule(&id) {
-            Some(rule) if rule.status() == Status::Active => Found::InForce(rules, id),
-            _ => Found::Gone,
+            Some(_) => Found::InForce(rules, id),
+            None => Found::Gone,
         }
     }
 

@@ -1,0 +1,103 @@
+use jiff::Timestamp;
+use rules::history::Taken as Returned;
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::customer::Seen;
+use crate::memory::{Memory, Sum};
+use crate::open::{EarlyReturn, OpenMatch, Returnable};
+
+/// A customer as the first release wrote it: one event seen, a sum over all time, and an event that waits.
+const FIRST_RELEASE: &[u8] = &[
+    1, 10, 200, 1, // version, stale, due
+    1, 10, 7, 0, 0, 0, 0, 0, 0, 0, // seen
+    1, 9, 0, 0, 0, 0, 0, 0, 0, 10, 2, 0, 2, 1, 10, 1, 50, 1, 50, 1, 50, // memories
+    1, 200, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 3, b't', b'e', b'n', 1, b'e', 1, b't', 0, 0, 0,
+];
+
+fn open() -> OpenMatch {
+    OpenMatch {
+        campaign_id: "ten".into(),
+        campaign_version: 3,
+        campaigns_offset: -1,
+        event_id: "e".into(),
+        event_type: "t".into(),
+        occurred_at: Timestamp::new(1, 5).unwrap(),
+        offset: 7,
+        matched_at: 1_001,
+        reward: "{}".into(),
+        amount: Some(Decimal::new(1000, 2)),
+        confirm_at: Some(2_000),
+        confirmed_at: None,
+        returns: Some(Returnable {
+            identity: 1,
+            tie: 2,
+            within: 3,
+            original: Decimal::from(75),
+            returned: Decimal::from(25),
+            decimals: 2,
+            counted: vec![(4, 5), (6, -7)],
+        }),
+        reversed: Decimal::new(333, 2),
+        is_reversed: false,
+    }
+}
+
+#[test]
+fn what_the_first_release_wrote_is_read_and_written_as_it_was() {
+    let customer = read(FIRST_RELEASE).unwrap();
+    assert_eq!(customer.seen, [Seen { at: 5, hash: 7 }]);
+    let sum = Sum {
+        count: 1,
+        last: 5,
+        sum: Decimal::new(25, 1),
+        min: Decimal::new(25, 1),
+        max: Decimal::new(25, 1),
+    };
+    assert_eq!(customer.memory(9), Some(&Memory::Total(sum)));
+    assert_eq!(customer.waiting()[0].campaign_id, "ten".into());
+    assert!(customer.is_final());
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written, FIRST_RELEASE);
+}
+
+#[test]
+fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
+    let mut customer = read(FIRST_RELEASE).unwrap();
+    customer.open = vec![
+        open(),
+        OpenMatch {
+            amount: None,
+            confirm_at: None,
+            returns: None,
+            is_reversed: true,
+            ..open()
+        },
+    ];
+    for taken in [Returned::Whole, Returned::Part(Decimal::new(5, 1))] {
+        customer.early.push(EarlyReturn {
+            identity: 1,
+            tie: 2,
+            within: 3,
+            event_id: "r".into(),
+            event_type: "refund".into(),
+            occurred_at: Timestamp::new(-1, -5).unwrap(),
+            offset: 8,
+            taken,
+        });
+    }
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written[0], 2);
+    assert_eq!(read(&written).unwrap(), customer);
+    assert_eq!(due(&written), Ok(Some(100)));
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
+    written[0] = 3;
+    assert_eq!(read(&written), Err(StateError::Version(3)));
+}
