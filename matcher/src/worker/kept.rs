@@ -45,35 +45,33 @@ impl KeptMetrics {
                 "1 if the disk failed and customers are kept in memory until the next start.",
             ),
         };
-        Self {
-            customers: metrics.gauge("matcher_customers", "Customers remembered here."),
-            bytes: metrics.gauge(
-                "matcher_customer_state_bytes",
-                "Bytes of what is remembered here, ids included.",
-            ),
-            disk: Some(disk),
-            ..Self::new(metrics, "matcher")
-        }
+        let customers = metrics.gauge("matcher_customers", "Customers remembered here.");
+        let bytes = metrics.gauge(
+            "matcher_customer_state_bytes",
+            "Bytes of what is remembered here, ids included.",
+        );
+        Self::new(metrics, "matcher", (customers, bytes), Some(disk))
     }
 
     /// Registers the metrics of settlers.
     pub(crate) fn of_settlers(metrics: &Metrics) -> Self {
-        Self {
-            customers: metrics.gauge(
-                "settler_accounts",
-                "Budgets kept here: one a campaign, and one more for each value by which it is split.",
-            ),
-            bytes: metrics.gauge(
-                "settler_budget_state_bytes",
-                "Bytes of what is kept here, ids included.",
-            ),
-            ..Self::new(metrics, "settler")
-        }
+        let accounts = metrics.gauge(
+            "settler_accounts",
+            "Budgets kept here: one a campaign, and one more for each value by which it is split.",
+        );
+        let bytes = metrics.gauge(
+            "settler_budget_state_bytes",
+            "Bytes of what is kept here, ids included.",
+        );
+        Self::new(metrics, "settler", (accounts, bytes), None)
     }
 
-    /// What all roles have; the gauges are given by each.
-    fn new(metrics: &Metrics, role: &str) -> Self {
-        let nothing = || IntGauge::new("nothing", "nothing").expect("a name");
+    fn new(
+        metrics: &Metrics,
+        role: &str,
+        (customers, bytes): (IntGauge, IntGauge),
+        disk: Option<Disk>,
+    ) -> Self {
         Self {
             transactions: metrics.histogram_vec(
                 &format!("{role}_transaction_duration_seconds"),
@@ -94,9 +92,9 @@ impl KeptMetrics {
                 "Time to bring back what is remembered of a partition.",
                 &SECONDS,
             ),
-            customers: nothing(),
-            bytes: nothing(),
-            disk: None,
+            customers,
+            bytes,
+            disk,
         }
     }
 
