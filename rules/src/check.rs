@@ -139,6 +139,9 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
             CampaignError::BudgetBeside(name) | CampaignError::Unsupported { field: name } => {
                 field(name)
             }
+            CampaignError::Reward(error) => {
+                format!("/reward{}", error.field().map(field).unwrap_or_default())
+            }
             CampaignError::Version(_) => "/version".to_owned(),
             CampaignError::Key { .. } => "/id".to_owned(),
             _ => String::new(),
@@ -265,7 +268,7 @@ mod tests {
     #[test]
     fn pointers_lead_to_what_is_wrong() {
         let document = json!({
-            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"},
             "when": {
                 "$or": [{"a": [1]}, {"b": [1]}],
                 "x": {"y": {"z": [1]}, "$or": [{"y": [2]}, {"w": [1]}]},
@@ -285,7 +288,7 @@ mod tests {
     fn what_is_counted_is_checked_where_it_stands() {
         let document = json!({
             "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"},
+            "reward": {"kind": "custom"},
             "across": [
                 {"first": true, "when": {"event_type": "purchase"}},
                 {"sequence": [{"when": {"a": [{"prefx": "b"}]}}], "within": "1d"},

@@ -122,7 +122,7 @@ mod tests {
 
     fn rules() -> RuleSet {
         let campaign = json!({
-            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"},
             "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
         });
         let campaign = serde_json::from_value(campaign).unwrap();

@@ -435,7 +435,7 @@ mod tests {
 
     fn history(campaign: &Json) -> History {
         let mut whole = json!({
-            "id": "ten", "name": "Ten", "reward": {"kind": "credit"},
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"},
             "when": {"event_type": ["purchase"]},
         });
         for (name, value) in campaign.as_object().unwrap() {
@@ -461,7 +461,7 @@ mod tests {
         let mut after = before.clone();
         after["across"][0]["count"]["at_least"] = json!(5);
         after["limits"]["per_customer"]["times"] = json!(2);
-        after["reward"] = json!({"kind": "points"});
+        after["reward"] = json!({"kind": "coupon"});
         assert_eq!(identities(&before), identities(&after));
         // Conditions may change places.
         let mut turned = before.clone();

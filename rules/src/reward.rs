@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use rust_decimal::{Decimal, RoundingStrategy};
 use schemas::{Amount, Node, Reward, RewardAmount};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -63,6 +64,8 @@ struct Part {
     before: Box<str>,
     field: Box<str>,
     expression: Expression,
+    /// Of the value: those of the reward's currency, if this is its amount.
+    decimals: Option<u32>,
 }
 
 /// Everything that is wrong with the expressions of a reward.
@@ -123,7 +126,10 @@ impl Worth {
     /// # Errors
     /// [`RewardErrors`] lists the expressions that are wrong.
     pub(crate) fn compile(reward: &Reward) -> Result<Self, RewardErrors> {
-        let mut writer = Writer::default();
+        let mut writer = Writer {
+            minor_units: reward.minor_units(),
+            ..Writer::default()
+        };
         writer.constant("kind", &reward.kind);
         match &reward.amount {
             None => {}
@@ -240,8 +246,16 @@ fn expression_of(value: &Json) -> Option<&str> {
 
 impl Part {
     fn amount(&self, event: Node<'_>) -> Result<Amount, Undefined> {
-        Ok(Amount::nearest(self.expression.evaluate(event)?)?)
+        nearest(self.expression.evaluate(event)?, self.decimals)
     }
+}
+
+/// The amount that is nearest to a value, halves away from zero.
+fn nearest(value: Decimal, decimals: Option<u32>) -> Result<Amount, Undefined> {
+    let value = decimals.map_or(value, |decimals| {
+        value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
+    });
+    Ok(Amount::nearest(value)?)
 }
 
 /// Writes the object, and compiles what is in it.
@@ -252,6 +266,7 @@ struct Writer {
     errors: Vec<RewardError>,
     has_fields: bool,
     amount: Option<Amount>,
+    minor_units: Option<u32>,
 }
 
 impl Writer {
@@ -280,7 +295,8 @@ impl Writer {
     }
 
     fn expression(&mut self, field: &str, text: &str) {
-        match compile(text) {
+        let decimals = self.minor_units.filter(|_| field == AMOUNT);
+        match compile(text, decimals) {
             Ok(Compiled::Constant(amount)) => self.exact(field, amount),
             Ok(Compiled::Computed(expression)) => {
                 self.name(field);
@@ -288,6 +304,7 @@ impl Writer {
                     before: std::mem::take(&mut self.json).into(),
                     field: field.into(),
                     expression,
+                    decimals,
                 });
             }
             Err(error) => {
@@ -321,12 +338,12 @@ enum Compiled {
 }
 
 /// An expression that is the same for all events is worked out here, and must be an amount.
-fn compile(text: &str) -> Result<Compiled, ExpressionError> {
+fn compile(text: &str, decimals: Option<u32>) -> Result<Compiled, ExpressionError> {
     let expression = Expression::parse(text)?;
     let Some(constant) = expression.constant() else {
         return Ok(Compiled::Computed(expression));
     };
-    let amount = constant.and_then(|value| Ok(Amount::nearest(value)?));
+    let amount = constant.and_then(|value| nearest(value, decimals));
     amount
         .map(Compiled::Constant)
         .map_err(|why| ExpressionError {
@@ -368,7 +385,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             of(&worth, &json!({"payload": {"amount": 75.10}})).unwrap(),
-            r#"{"kind":"credit","amount":"3.755","currency":"USD","note":"payload.amount","points":"75","step":{"expression":"1","of":2},"x":1.5}"#
+            r#"{"kind":"credit","amount":"3.76","currency":"USD","note":"payload.amount","points":"75","step":{"expression":"1","of":2},"x":1.5}"#
         );
         assert_eq!(
             of(&worth, &json!({"payload": {}})).unwrap_err(),
@@ -378,6 +395,30 @@ mod tests {
             of(&worth, &json!({"payload": {"amount": -1}})).unwrap_err(),
             "-0.05 is below zero; an amount may not be negative"
         );
+    }
+
+    #[test]
+    fn an_amount_of_money_has_the_decimals_of_its_currency_and_other_numbers_have_all() {
+        let of_currency = |currency: Option<&str>| {
+            let worth = reward(&json!({
+                "kind": "credit", "amount": "payload.amount * 0.05", "currency": currency,
+                "exactly": {"expression": "payload.amount * 0.05"},
+            }));
+            let json = of(&worth.unwrap(), &json!({"payload": {"amount": "130.25"}})).unwrap();
+            let json: Json = serde_json::from_str(&json).unwrap();
+            assert_eq!(json["exactly"], "6.5125");
+            json["amount"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(of_currency(Some("USD")), "6.51");
+        assert_eq!(of_currency(Some("JPY")), "7");
+        assert_eq!(
+            of_currency(Some("KWD")),
+            "6.513",
+            "halves go away from zero"
+        );
+        assert_eq!(of_currency(Some("CLF")), "6.5125");
+        assert_eq!(of_currency(Some("miles")), "6.5125");
+        assert_eq!(of_currency(None), "6.5125");
     }
 
     #[test]

@@ -199,7 +199,7 @@ mod tests {
             "id": id,
             "name": id,
             "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"},
+            "reward": {"kind": "custom"},
         });
         for (name, value) in fields.as_object().unwrap() {
             campaign[name] = value.clone();

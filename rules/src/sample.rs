@@ -105,7 +105,7 @@ mod tests {
 
     /// The codes and places of the warnings, after these events.
     fn warnings(when: &Json, events: &[Json]) -> Vec<(String, String)> {
-        let campaign = json!({"id": "c", "name": "C", "when": when, "reward": {"kind": "credit"}});
+        let campaign = json!({"id": "c", "name": "C", "when": when, "reward": {"kind": "custom"}});
         let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
         let mut sampled = Sampled::new(&campaign).unwrap();
         for event in events {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn explanation(when: &Value, payload: &Value) -> Explanation {
     let campaign = json!({
-        "id": "ten", "name": "Ten", "when": when, "reward": {"kind": "credit"},
+        "id": "ten", "name": "Ten", "when": when, "reward": {"kind": "custom"},
     });
     let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
     let rule = Rule::compile(campaign).unwrap();

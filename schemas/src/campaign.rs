@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
 use crate::{
-    CampaignId, GroupName, Priority, ReverseOn, RewardAmount, Schedule, Span, Stacking, When,
+    CampaignId, GroupName, Priority, ReverseOn, Reward, RewardFormError, Schedule, Span, Stacking,
+    When,
 };
 
 /// A campaign as it stands in the compacted topic.
@@ -106,23 +107,6 @@ impl Status {
     }
 }
 
-/// What a match is worth. Fields beyond these are the reward service's own and are passed to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reward {
-    /// What kind of reward, such as `credit`; the reward service knows what it means.
-    pub kind: String,
-    /// How much.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<RewardAmount>,
-    /// The currency of the amount (ISO 4217).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub currency: Option<String>,
-    /// The reward service's own fields. One that is an object with the only field `expression` stands for the
-    /// expression's value.
-    #[serde(flatten)]
-    pub further: BTreeMap<String, serde_json::Value>,
-}
-
 /// Why a record is not a campaign.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -187,6 +171,9 @@ pub enum CampaignError {
          remove one of them"
     )]
     WaitsApart(String),
+    /// A reward that is not of its kind's form.
+    #[error(transparent)]
+    Reward(#[from] RewardFormError),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -247,6 +234,7 @@ impl Campaign {
         }
         self.check_groups()?;
         self.check_returns()?;
+        self.reward.check()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }

@@ -62,7 +62,7 @@ mod tests {
             "reason": "ended early",
             "before": {
                 "id": "ten", "name": "Ten", "version": 2, "status": "active",
-                "when": {"event_type": ["purchase"]}, "reward": {"kind": "credit"},
+                "when": {"event_type": ["purchase"]}, "reward": {"kind": "custom"},
             },
         });
         let change: CampaignChange = serde_json::from_value(json.clone()).unwrap();

@@ -206,7 +206,7 @@ mod tests {
             "match_id": format!("{event}:{campaign}"), "event_id": event, "campaign_id": campaign,
             "campaign_version": 1, "campaigns_offset": 0, "customer_id": customer,
             "event_type": "purchase", "occurred_at": "2026-11-24T09:30:00Z",
-            "matched_at": "2026-11-24T09:30:00Z", "reward": {"kind": "credit"},
+            "matched_at": "2026-11-24T09:30:00Z", "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
         });
         serde_json::from_str(&json.to_string()).unwrap()

@@ -11,7 +11,7 @@ const NOW: i64 = 1_793_361_600_000;
 
 fn rule(total: &Json) -> Rule {
     let campaign = json!({
-        "id": "ten", "name": "Ten", "when": {"event_type": ["buy"]}, "reward": {"kind": "credit"},
+        "id": "ten", "name": "Ten", "when": {"event_type": ["buy"]}, "reward": {"kind": "custom"},
         "limits": {"total": total},
     });
     Rule::compile(Campaign::from_json(campaign.to_string().as_bytes()).unwrap()).unwrap()
@@ -47,7 +47,7 @@ impl Desk {
             "event_id": format!("e-{}", self.offset), "customer_id": "c", "event_type": "buy", "occurred_at": at,
             "counts_at": at, "source": {"topic": "events", "partition": 0, "offset": self.offset},
             "prize": {
-                "campaign_id": "ten", "campaign_version": 1, "campaigns_offset": 0, "reward": {"kind": "credit"},
+                "campaign_id": "ten", "campaign_version": 1, "campaigns_offset": 0, "reward": {"kind": "custom"},
                 "amount": amount,
             },
         });

@@ -25,7 +25,7 @@ fn rule(id: &str, campaign: &Json) -> Rule {
     campaign["id"] = json!(id);
     campaign["name"] = json!(id);
     for (field, value) in [
-        ("reward", json!({"kind": "credit"})),
+        ("reward", json!({"kind": "custom"})),
         ("when", json!({"event_type": ["purchase"]})),
     ] {
         if campaign.get(field).is_none() {

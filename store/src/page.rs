@@ -166,7 +166,7 @@ mod tests {
             "match_id": format!("{event}:{campaign}"), "event_id": event.to_string(),
             "campaign_id": campaign.to_string(), "campaign_version": 1, "campaigns_offset": 0,
             "customer_id": "ada", "event_type": "purchase", "occurred_at": time,
-            "matched_at": time, "reward": {"kind": "credit"},
+            "matched_at": time, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
         });
         StoredMatch {

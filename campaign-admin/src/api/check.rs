@@ -93,7 +93,7 @@ mod tests {
     fn a_campaign_that_is_over_is_strange() {
         let campaign = json!({
             "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"}, "schedule": {"end": "2026-11-24T00:00:00Z"},
+            "reward": {"kind": "custom"}, "schedule": {"end": "2026-11-24T00:00:00Z"},
         });
         let campaign: Campaign = serde_json::from_value(campaign).unwrap();
         let at = |time: &str| warnings(&campaign, time.parse().unwrap());

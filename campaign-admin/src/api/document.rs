@@ -71,7 +71,8 @@ pub(super) struct ScheduleDocument {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documentation")]
 pub(super) struct RewardDocument {
-    /// What kind of reward; the reward service knows what it means.
+    /// `credit` and `points` have an `amount`, `discount` a `percent` or an `amount`, `coupon` may have a `code`,
+    /// `message` has a `text` or a `template`, `custom` anything; any other word is the reward service's own.
     #[schema(example = "credit")]
     kind: String,
     /// How much, as a decimal text; a number is taken, too. A text that is no number is an expression over the event, such
@@ -81,6 +82,15 @@ pub(super) struct RewardDocument {
     /// The currency of the amount (ISO 4217).
     #[schema(example = "USD")]
     currency: Option<String>,
+    /// Of a discount: above 0, at most 100; also as a text, or as an expression.
+    #[schema(example = "12.5")]
+    percent: Option<String>,
+    /// Of a coupon: the same for all customers.
+    code: Option<String>,
+    /// Of a message.
+    text: Option<String>,
+    /// Of a message: its name.
+    template: Option<String>,
 }
 
 /// What a customer did. Further fields are kept for the rules.

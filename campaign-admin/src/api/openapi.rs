@@ -109,7 +109,10 @@ mod tests {
         let campaign = json!({
             "id": "ten", "name": "Ten", "version": 1, "status": "active",
             "schedule": {"start": time, "end": time}, "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit", "amount": "1", "currency": "USD"},
+            "reward": {
+                "kind": "custom", "amount": "1", "currency": "USD", "percent": "1", "code": "c", "text": "t",
+                "template": "t",
+            },
             "description": "d", "labels": {"a": "b"},
         });
         let campaign: schemas::Campaign = serde_json::from_value(campaign).unwrap();
@@ -181,7 +184,7 @@ mod tests {
         let won = json!({
             "match_id": "e:ten", "event_id": "e", "campaign_id": "ten", "campaign_version": 1,
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
-            "matched_at": time, "reward": {"kind": "credit"},
+            "matched_at": time, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
             "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
         });

@@ -176,7 +176,7 @@ mod tests {
 
     fn fare_of(status: &str, event: Value) -> Result<TrialResult, String> {
         let campaign = json!({
-            "id": "ten", "name": "Ten", "status": status, "reward": {"kind": "credit"},
+            "id": "ten", "name": "Ten", "status": status, "reward": {"kind": "custom"},
             "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
         });
         let rule = rules::check::campaign(&campaign).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn time_passes_among_the_events_and_what_waited_is_told_of() {
         let campaign = json!({
-            "id": "ten", "name": "Ten", "reward": {"kind": "credit"}, "when": {"event_type": ["sign_up"]},
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"}, "when": {"event_type": ["sign_up"]},
             "across": [{"absent": true, "within": "30d", "when": {"event_type": ["purchase"]}}],
         });
         let run = async |events: Value| {

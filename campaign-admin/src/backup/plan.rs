@@ -201,7 +201,7 @@ mod tests {
     fn campaign(version: u64) -> Campaign {
         let document = json!({
             "id": "ten", "version": version, "name": format!("Ten, {version}"),
-            "when": {"event_type": ["purchase"]}, "reward": {"kind": "credit"},
+            "when": {"event_type": ["purchase"]}, "reward": {"kind": "custom"},
         });
         Campaign::from_json(document.to_string().as_bytes()).unwrap()
     }

@@ -48,7 +48,7 @@ mod tests {
     fn a_campaign_is_listed_that_has_all_that_is_asked_for() {
         let campaign: Campaign = serde_json::from_value(json!({
             "id": "ten", "name": "Über 50", "status": "paused", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"}, "labels": {"team": "growth"},
+            "reward": {"kind": "custom"}, "labels": {"team": "growth"},
         }))
         .unwrap();
         let label = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));

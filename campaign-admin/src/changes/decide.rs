@@ -139,7 +139,7 @@ mod tests {
     fn campaign(fields: &Value) -> Campaign {
         let mut document = json!({
             "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"},
+            "reward": {"kind": "custom"},
         });
         merge(&mut document, fields.clone());
         Campaign::from_json(document.to_string().as_bytes()).unwrap()

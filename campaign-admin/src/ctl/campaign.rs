@@ -208,7 +208,7 @@ mod tests {
     fn problems_have_their_line_and_ids_are_unique() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.yaml");
-        let good = "id: ten\nname: Ten\nwhen: {event_type: [purchase]}\nreward: {kind: credit}\n";
+        let good = "id: ten\nname: Ten\nwhen: {event_type: [purchase]}\nreward: {kind: custom}\n";
         let text = format!(
             "{good}---\n{good}---\nid: x\nname: X\nwhen:\n  amount: 5\nreward:\n  kind: c\n"
         );

@@ -83,7 +83,7 @@ mod tests {
 
     fn rule(id: &str, limits: &str) -> Arc<Rule> {
         let campaign = format!(
-            r#"{{"id":"{id}","name":"a","status":"paused","when":{{"x":[1]}},"reward":{{"kind":"credit"}},"limits":{limits}}}"#
+            r#"{{"id":"{id}","name":"a","status":"paused","when":{{"x":[1]}},"reward":{{"kind":"custom"}},"limits":{limits}}}"#
         );
         Arc::new(Rule::compile(Campaign::from_json(campaign.as_bytes()).unwrap()).unwrap())
     }

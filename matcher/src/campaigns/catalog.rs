@@ -193,7 +193,7 @@ mod tests {
 
     fn document(version: u64) -> Value {
         json!({
-            "id": "ten", "name": "Ten", "version": version, "reward": {"kind": "credit"},
+            "id": "ten", "name": "Ten", "version": version, "reward": {"kind": "custom"},
             "when": {"event_type": ["purchase"]},
         })
     }

@@ -114,7 +114,7 @@ mod tests {
 
     fn rule(id: &str, status: &str, schedule: &str) -> Rule {
         let campaign = format!(
-            r#"{{"id":"{id}","name":"a","status":"{status}","when":{{"x":[1]}},"reward":{{"kind":"credit"}},
+            r#"{{"id":"{id}","name":"a","status":"{status}","when":{{"x":[1]}},"reward":{{"kind":"custom"}},
                 "schedule":{{{schedule}}},"across":[{{"first":true}}],"limits":{{"per_customer":{{"times":1}}}}}}"#
         );
         Rule::compile(Campaign::from_json(campaign.as_bytes()).unwrap()).unwrap()
@@ -165,7 +165,7 @@ mod tests {
     fn what_a_group_counts_is_known_until_none_of_its_campaigns_is_there() {
         let of_group = |id: &str, schedule: &str| {
             let campaign = format!(
-                r#"{{"id":"{id}","name":"a","when":{{"x":[1]}},"reward":{{"kind":"credit"}},"schedule":{{{schedule}}},
+                r#"{{"id":"{id}","name":"a","when":{{"x":[1]}},"reward":{{"kind":"custom"}},"schedule":{{{schedule}}},
                     "stacking":{{"group":"g","per_customer":{{"times":1}}}}}}"#
             );
             Rule::compile(Campaign::from_json(campaign.as_bytes()).unwrap()).unwrap()

@@ -128,7 +128,7 @@ fn rule_set(campaigns: &[Value]) -> RuleSet {
     let numbered = campaigns.iter().enumerate();
     RuleSet::build(numbered.map(|(n, when)| {
         let campaign = json!({
-            "id": format!("campaign-{n:06}"), "name": "Bench", "when": when, "reward": {"kind": "credit"},
+            "id": format!("campaign-{n:06}"), "name": "Bench", "when": when, "reward": {"kind": "custom"},
         });
         let campaign = Campaign::from_json(campaign.to_string().as_bytes());
         Arc::new(Rule::compile(campaign.expect("it is a campaign")).expect("its pattern is right"))

@@ -171,7 +171,7 @@ mod tests {
     fn returns(reverse_on: &Json) -> Returns {
         let campaign = json!({
             "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"}, "reverse_on": reverse_on,
+            "reward": {"kind": "custom"}, "reverse_on": reverse_on,
         });
         let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
         let history = crate::History::compile(&campaign).unwrap().unwrap();

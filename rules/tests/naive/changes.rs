@@ -48,7 +48,7 @@ fn any_change() -> impl Strategy<Value = Change> {
 fn rule(id: u16, field: &str, value: u8, active: bool) -> Arc<Rule> {
     let campaign = json!({
         "id": format!("{id:03}"), "name": "n", "when": {field: [value, {"prefix": "x"}]},
-        "status": if active { "active" } else { "paused" }, "reward": {"kind": "credit"},
+        "status": if active { "active" } else { "paused" }, "reward": {"kind": "custom"},
     });
     let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
     Arc::new(Rule::compile(campaign).unwrap())

@@ -13,7 +13,7 @@ use crate::generator;
 
 fn rule(pattern: &Value, status: &str) -> Option<Arc<Rule>> {
     let campaign = json!({
-        "id": "c", "name": "c", "status": status, "when": pattern, "reward": {"kind": "credit"},
+        "id": "c", "name": "c", "status": status, "when": pattern, "reward": {"kind": "custom"},
         "schedule": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
     });
     let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();

@@ -68,7 +68,7 @@ impl Set {
 }
 
 fn rule(id: &str, pattern: &Value) -> Arc<Rule> {
-    let campaign = json!({"id": id, "name": id, "when": pattern, "reward": {"kind": "credit"}});
+    let campaign = json!({"id": id, "name": id, "when": pattern, "reward": {"kind": "custom"}});
     let campaign = Campaign::from_json(campaign.to_string().as_bytes()).unwrap();
     Arc::new(Rule::compile(campaign).unwrap())
 }

@@ -92,7 +92,7 @@ mod tests {
         let campaign = json!({
             "id": "ten", "name": "Ten", "version": 1, "status": "active",
             "schedule": {"start": TIME}, "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"}, "description": "d", "labels": {"a": "b"},
+            "reward": {"kind": "custom"}, "description": "d", "labels": {"a": "b"},
         });
         let campaign: crate::Campaign = serde_json::from_value(campaign).unwrap();
         let mut campaign_json = serde_json::to_value(&campaign).unwrap();
@@ -113,7 +113,7 @@ mod tests {
         let won = json!({
             "match_id": "e:ten", "event_id": "e", "campaign_id": "ten", "campaign_version": 1,
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": TIME,
-            "matched_at": TIME, "reward": {"kind": "credit"},
+            "matched_at": TIME, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
             "status": "reversed", "confirm_at": TIME, "confirmed_at": TIME, "reversed_total": "1",
             "reversal": {

@@ -228,7 +228,7 @@ fn written(schema: u32) -> Vec<u8> {
         "match_id": "e-1:ten", "event_id": "e-1", "campaign_id": "ten", "campaign_version": 3,
         "campaigns_offset": 41, "customer_id": "c-1", "event_type": "purchase",
         "occurred_at": "2026-11-24T09:30:00Z", "matched_at": "2026-11-24T09:30:00.128Z",
-        "reward": {"kind": "credit"}, "source": {"topic": "events", "partition": 2, "offset": 9},
+        "reward": {"kind": "custom"}, "source": {"topic": "events", "partition": 2, "offset": 9},
     });
     let won = won.to_string();
     let won: schemas::Match<'_> = serde_json::from_str(&won).unwrap();

@@ -176,7 +176,7 @@ fn a_doubled_missing_surplus_or_changed_match_is_found() {
         ),
         (
             "a match with another reward",
-            |e| change(&mut e.matches[0], "reward", json!({"kind": "credit"})),
+            |e| change(&mut e.matches[0], "reward", json!({"kind": "custom"})),
             "campaign and reward",
         ),
         (

@@ -19,7 +19,7 @@ fn past_events_meet_campaigns_of_every_form_and_the_summary_adds_up() {
     installation.write("past/a/fifty.yaml", &campaign("fifty", 50, ""));
     let line = |id: &str, amount: u32| {
         json!({
-            "id": id, "name": id, "status": "draft", "reward": {"kind": "credit"},
+            "id": id, "name": id, "status": "draft", "reward": {"kind": "custom"},
             "when": {"payload": {"amount": [{"numeric": [">=", amount]}]}},
         })
     };

@@ -313,7 +313,7 @@ mod tests {
     fn rules() -> RuleSet {
         let campaign = |id: &str, field: &str| {
             let json = format!(
-                r#"{{"id":"{id}","name":"n","when":{{"payload":{{"{field}":[1]}}}},"reward":{{"kind":"credit"}}}}"#
+                r#"{{"id":"{id}","name":"n","when":{{"payload":{{"{field}":[1]}}}},"reward":{{"kind":"custom"}}}}"#
             );
             Arc::new(Rule::compile(Campaign::from_json(json.as_bytes()).unwrap()).unwrap())
         };

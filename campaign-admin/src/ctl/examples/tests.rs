@@ -8,7 +8,7 @@ name: Ten
 status: draft
 when: {payload: {amount: [{numeric: ['>=', 50]}]}}
 schedule: {end: 2026-12-01T00:00:00Z}
-reward: {kind: credit}
+reward: {kind: custom}
 ";
 
 /// Waits for customers who do not come back.
@@ -62,7 +62,7 @@ fn a_test_may_say_why_and_how_much() {
     let tests = "
   - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.amount}
   - {given: [{payload: {amount: 49}}], expect: no_match, why: payload.country}
-  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: credit}}
+  - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: custom}}
   - {given: [{payload: {amount: 75}}], expect: match, reward: {kind: points}}
   - {given: [{payload: {amount: 75}}], expect: match, why: payload.amount}
 ";
