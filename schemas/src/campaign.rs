@@ -162,9 +162,6 @@ pub enum CampaignError {
         "reverse_on takes back what an event won, and this campaign is won with absent, when nothing happens; remove one of them"
     )]
     ReturnsOfNothing,
-    /// Budgets are decided elsewhere.
-    #[error("{0} does not go together with limits.total in this release; remove one of them")]
-    BudgetBeside(&'static str),
     /// What waits is decided when its event is there no more.
     #[error(
         "limits.total splits its budget by {0:?}, and a campaign that waits with absent wins when the event is there no more; \
@@ -242,16 +239,8 @@ impl Campaign {
     }
 
     fn check_returns(&self) -> Result<(), CampaignError> {
-        let hold = self.hold.map(|_| "hold");
-        let reverse_on = self.reverse_on.as_ref().map(|_| "reverse_on");
-        let Some(field) = hold.or(reverse_on) else {
-            return Ok(());
-        };
-        if !self.limits.total.is_empty() {
-            return Err(CampaignError::BudgetBeside(field));
-        }
         let mut asked = self.across.iter().map(|it| &it.asks);
-        if reverse_on.is_some() && asked.any(|asks| *asks == crate::across::Asks::Absent) {
+        if self.reverse_on.is_some() && asked.any(|asks| *asks == crate::across::Asks::Absent) {
             return Err(CampaignError::ReturnsOfNothing);
         }
         Ok(())
@@ -330,30 +319,6 @@ mod tests {
 
     fn parse(json: &serde_json::Value) -> Result<Campaign, CampaignError> {
         Campaign::from_json(json.to_string().as_bytes())
-    }
-
-    #[test]
-    fn what_has_a_budget_holds_nothing_and_takes_nothing_back() {
-        let fields = [
-            ("hold", json!("14d")),
-            (
-                "reverse_on",
-                json!({"event_type": ["refund"], "same": "payload.order"}),
-            ),
-        ];
-        for (field, value) in fields {
-            let mut both = document();
-            both[field] = value;
-            parse(&both).unwrap();
-            both["limits"] = json!({"total": {"times": 1}});
-            let error = parse(&both).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!(
-                    "{field} does not go together with limits.total in this release; remove one of them"
-                )
-            );
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::across::Budget;
-use crate::{Amount, Source};
+use crate::{Amount, ClaimKept, Grant, Source};
 
 /// One event would win one campaign, if the campaign's budget leaves room. The value of a record of `claims`; its key is
 /// the campaign's id.
@@ -37,6 +37,12 @@ pub struct Claim<'a> {
     /// What the event would win instead: campaigns that a full group alone kept from winning, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Prize<'a>>,
+    /// What may become of its match, if it is granted; none if that is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<ClaimKept>,
+    /// That it was, on its way back to the matcher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Grant>,
 }
 
 impl Claim<'_> {
@@ -62,6 +68,8 @@ impl Claim<'_> {
                 .map(ClaimGroup::into_owned)
                 .collect(),
             next: self.next.into_iter().map(Prize::into_owned).collect(),
+            kept: self.kept,
+            granted: self.granted,
         }
     }
 }
@@ -217,6 +225,8 @@ mod tests {
                 own: true,
             }],
             next: vec![prize("eleven")],
+            kept: None,
+            granted: None,
         };
         (claim.prize.by).insert("payload.store".into(), "madrid".into());
         let json = serde_json::to_string(&claim).unwrap();

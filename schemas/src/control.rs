@@ -14,6 +14,12 @@ pub enum Control {
     /// To give back what a claim took that was refused, and let what is next win; on `events`. The header
     /// [`CONTROL_CLAIM`](crate::names::header::CONTROL_CLAIM) has the claim.
     Refused,
+    /// To keep the match of a claim that was granted, until it is confirmed or can be taken back no more; on `events`. The
+    /// header [`CONTROL_CLAIM`](crate::names::header::CONTROL_CLAIM) has the claim.
+    Granted,
+    /// To give the budgets of the campaign back what a return took back; on `claims`. The header
+    /// [`CONTROL_GIVEN_BACK`](crate::names::header::CONTROL_GIVEN_BACK) says what.
+    GiveBack,
     /// To reset the budgets of the campaign; on `claims`.
     ResetBudget,
 }
@@ -24,12 +30,20 @@ impl Control {
         match self {
             Self::Erase => "erase",
             Self::Refused => "refused",
+            Self::Granted => "granted",
+            Self::GiveBack => "give_back",
             Self::ResetBudget => "reset_budget",
         }
     }
 
     fn of(word: &[u8]) -> Option<Self> {
-        let all = [Self::Erase, Self::Refused, Self::ResetBudget];
+        let all = [
+            Self::Erase,
+            Self::Refused,
+            Self::Granted,
+            Self::GiveBack,
+            Self::ResetBudget,
+        ];
         all.into_iter().find(|it| it.word().as_bytes() == word)
     }
 
@@ -55,7 +69,8 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        let asked = Self::of(word).filter(|it| *it != Self::ResetBudget);
+        let is_of_claims = |it: &Self| matches!(it, Self::GiveBack | Self::ResetBudget);
+        let asked = Self::of(word).filter(|it| !is_of_claims(it));
         let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };
@@ -81,6 +96,7 @@ mod tests {
         let read = |word: &str, key| Control::read(word.as_bytes(), key);
         assert_eq!(read("erase", Some(b"c-1")), Ok((Control::Erase, "c-1")));
         assert_eq!(read("refused", Some(b"c-1")), Ok((Control::Refused, "c-1")));
+        assert_eq!(read("granted", Some(b"c-1")), Ok((Control::Granted, "c-1")));
         let code = |word, key| read(word, key).unwrap_err().code();
         assert_eq!(Control::read_erasure(b"erase", Some(b"c-1")), Ok("c-1"));
         let other = Control::read_erasure(b"refused", Some(b"c-1")).unwrap_err();
@@ -90,5 +106,6 @@ mod tests {
         assert_eq!(code("erase", Some(b"\xff")), "invalid_control");
         assert_eq!(code("forgive", Some(b"c-1")), "unknown_control");
         assert_eq!(code("reset_budget", Some(b"c-1")), "unknown_control");
+        assert_eq!(code("give_back", Some(b"c-1")), "unknown_control");
     }
 }

@@ -37,8 +37,10 @@ pub mod header {
 
     /// On records of `events`, `matches` and `claims` without a value: what they ask for ([`crate::Control`]).
     pub const CONTROL: &str = "__campaign.control";
-    /// On control records of `events` that say `refused`: the claim, in JSON.
+    /// On control records of `events` that say `refused` or `granted`: the claim, in JSON.
     pub const CONTROL_CLAIM: &str = "__campaign.control.claim";
+    /// On control records of `claims` that say `give_back`: what budgets are given back, in JSON ([`crate::GivenBack`]).
+    pub const CONTROL_GIVEN_BACK: &str = "__campaign.control.given_back";
     /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
     pub const CONTROL_SOURCE: &str = "__campaign.control.source";
 

@@ -5,14 +5,17 @@ use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::avro::SchemaId;
 use schemas::control::unknown;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Event, Limits, Reader, Span, Unread};
+use schemas::{
+    CampaignId, Claim, Control, DeadLetterReason, Event, Grant, Limits, Reader, Span, Unread,
+};
 use serde_json::value::RawValue;
 
 use crate::claim::{Amends, amend};
 use crate::codec::StateError;
-use crate::customer::Waiting;
+use crate::customer::{Customer, Waiting};
 use crate::decide::{Occasion, Winners, event_hash, grant, judge, moment};
-use crate::open::{self, OpenMatch, Sequel};
+use crate::open::granted::{granted, is_asked};
+use crate::open::{self, OpenMatch, Sequel, Winning};
 use crate::partition::Partition;
 
 /// Which events are taken, by their times.
@@ -264,15 +267,52 @@ impl Engine {
         if arrival.offset <= partition.offset() {
             return Ok(None);
         }
-        partition.advance(arrival.time, arrival.offset);
-        let never = |why| Undecided::Unread(Unread::Never(why));
-        let read = Control::read(Control::Refused.word().as_bytes(), key);
-        let (_, customer) = read.map_err(never)?;
-        let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
-        let claim = claim.filter(|it| it.customer_id == customer);
-        let what = "claim";
-        let claim = claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))?;
+        let claim = told_of(Control::Refused, (key, claim), arrival, partition)?;
         Ok(Some(self.amend(claim, rules, partition)?))
+    }
+
+    /// Keeps the match of a claim that was granted: does what a control record of `events` with the word [`Control::Granted`],
+    /// its key and its claim asks for. Returns whether it was new; [`Engine::take_sequels`] has what became of the match at once.
+    ///
+    /// # Errors
+    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    pub fn granted(
+        &mut self,
+        (key, claim): (Option<&[u8]>, Option<&[u8]>),
+        arrival: Arrival,
+        partition: &mut Partition,
+    ) -> Result<bool, Undecided> {
+        self.sequels.clear();
+        if arrival.offset <= partition.offset() {
+            return Ok(false);
+        }
+        let claim = told_of(Control::Granted, (key, claim), arrival, partition)?;
+        let what = "claim";
+        let never = || Undecided::Unread(Unread::Never(DeadLetterReason::InvalidControl { what }));
+        let grant = claim.granted.as_ref().ok_or_else(never)?;
+        let now = self.clock.map_or(arrival.time, |clock| clock());
+        self.keep_granted(&claim, grant, now, partition)?;
+        Ok(true)
+    }
+
+    /// The same for a claim that needs not come as a record, at that time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is remembered cannot be read.
+    pub fn keep_granted(
+        &mut self,
+        claim: &Claim<'_>,
+        grant: &Grant,
+        now: i64,
+        partition: &mut Partition,
+    ) -> Result<(), StateError> {
+        // Who was forgotten stays so, and a look must not make them.
+        let known = partition.customer(&claim.customer_id)?;
+        if known.is_some_and(|known| is_asked(claim, &known)) {
+            let customer = partition.touch(&claim.customer_id)?;
+            granted(claim, grant, now, customer, &mut self.sequels);
+        }
+        Ok(())
     }
 
     /// The same for a claim that needs not come as a record.
@@ -288,7 +328,7 @@ impl Engine {
         // Who is not remembered any more has nothing to be given back, and a look must not make them.
         let known = partition.customer(&claim.customer_id)?;
         let won = match known {
-            Some(known) if known.saw(event_hash(&claim.event_id)) => {
+            Some(known) if knows(&known, &claim) => {
                 amend(&claim, rules, partition.touch(&claim.customer_id)?)
             }
             _ => Vec::new(),
@@ -385,26 +425,41 @@ fn keeps_matches(rule: &Rule) -> bool {
     rule.history().is_some_and(rules::History::keeps_matches)
 }
 
+/// Reads the claim of a control record of `events`, which counts as taken in.
+fn told_of(
+    control: Control,
+    (key, claim): (Option<&[u8]>, Option<&[u8]>),
+    arrival: Arrival,
+    partition: &mut Partition,
+) -> Result<Claim<'static>, Undecided> {
+    partition.advance(arrival.time, arrival.offset);
+    let never = |why| Undecided::Unread(Unread::Never(why));
+    let read = Control::read(control.word().as_bytes(), key);
+    let (_, customer) = read.map_err(never)?;
+    let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
+    let claim = claim.filter(|it| it.customer_id == customer);
+    let what = "claim";
+    claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))
+}
+
+/// Whether a customer's state knows the event of a claim: by its id, or by the match that it asks for.
+fn knows(customer: &Customer, claim: &Claim<'_>) -> bool {
+    customer.saw(event_hash(&claim.event_id)) || is_asked(claim, customer)
+}
+
 /// The match of an event that has waited, as it is held.
 pub(crate) fn held(due: &DueMatch<'_>, amount: Decimal) -> OpenMatch {
     let DueMatch { rule, event, .. } = due;
-    OpenMatch {
-        campaign_id: rule.id().as_str().into(),
-        campaign_version: rule.version(),
-        campaigns_offset: rule.offset(),
-        event_id: event.event_id.clone(),
-        event_type: event.event_type.clone(),
+    let winning = Winning {
+        event_id: &event.event_id,
+        event_type: &event.event_type,
         occurred_at: event.occurred_at,
         offset: event.offset,
-        matched_at: due.matched_at,
-        reward: due.reward.get().into(),
-        amount: rule.has_amount().then_some(amount),
-        confirm_at: due.confirm_at,
-        confirmed_at: None,
-        returns: None,
-        reversed: Decimal::ZERO,
-        is_reversed: false,
-    }
+        at: event.due,
+    };
+    let amount = rule.has_amount().then_some(amount);
+    let reward = (due.reward.get().into(), amount);
+    OpenMatch::new(rule, &winning, reward, due.matched_at)
 }
 
 /// What an event that waited wins, and the amount of it: what was worked out of the event, or what all matches of the

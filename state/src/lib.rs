@@ -11,6 +11,7 @@ mod claim;
 mod codec;
 mod decide;
 mod proportion;
+mod restore;
 
 pub mod account;
 pub mod base;
@@ -31,4 +32,5 @@ pub use decide::{Verdict, Winners, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, Due, DueMatch, Engine, EventTimes, Undecided};
 pub use open::{OpenMatch, Sequel, Told, confirm_at};
 pub use partition::{Change, Partition, Written, due_of, is_progress, lineage_of};
+pub use restore::give_back;
 pub use trial::{Over, Trial};

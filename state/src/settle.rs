@@ -7,7 +7,7 @@ use rules::Rule;
 use rules::history::{Stretch, Total};
 use rust_decimal::Decimal;
 use schemas::across::Budget;
-use schemas::{Amount, CampaignId, Claim, RefusalReason};
+use schemas::{Amount, CampaignId, Claim, Counted, RefusalReason};
 
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
@@ -15,6 +15,7 @@ use crate::decide::taken_together;
 use crate::engine::{Arrival, IsKnown};
 use crate::memory::{Memory, Sum};
 use crate::partition::Partition;
+use crate::restore::{self, began_of};
 
 /// How long what was used of a day, week or month is kept after it, against the time of the partition, in milliseconds. A
 /// claim that is older is refused.
@@ -35,6 +36,8 @@ pub enum Settled<'r> {
         marks: Vec<Mark<'r>>,
         /// How much is used of them now, in percent of the one that is used most.
         percent: u64,
+        /// Where it counts, if what takes it back gives it back.
+        counted: Vec<Counted>,
     },
     /// It is none.
     Refused {
@@ -74,7 +77,7 @@ pub struct Used {
 }
 
 impl Used {
-    fn of(sum: Sum) -> Self {
+    pub(crate) fn of(sum: Sum) -> Self {
         Self {
             times: sum.count,
             amount: sum.sum,
@@ -143,7 +146,8 @@ pub fn settle<'r>(
             });
         }
     }
-    let (mut marks, mut most) = (Vec::new(), 0);
+    let (mut marks, mut most, mut counted) = (Vec::new(), 0, Vec::new());
+    let restores = claim.kept.as_ref().is_some_and(|kept| kept.restores);
     for total in totals {
         let value = value_of(claim, total);
         let id = account_id(&claim.prize.campaign_id, total, value);
@@ -154,10 +158,14 @@ pub fn settle<'r>(
         let percent = Used::of(*sum).percent(total.budget());
         most = most.max(percent);
         marks.append(&mut mark(account, total, value, at, percent));
+        if restores {
+            counted.push(restore::count(account, total, value, (at, arrival.offset)));
+        }
     }
     Ok(Settled::Granted {
         marks,
         percent: most,
+        counted,
     })
 }
 
@@ -218,8 +226,10 @@ pub fn sweep(
     is_known: IsKnown<'_>,
 ) -> Result<(), StateError> {
     let oldest = partition.clock().saturating_sub(KEPT);
-    let is_known =
-        |identity, oldest| is_known(identity, oldest) || is_known(marks_of(identity), oldest);
+    let is_known = |identity, oldest| {
+        let identities = [identity, marks_of(identity), began_of(identity)];
+        identities.iter().any(|it| is_known(*it, oldest))
+    };
     partition.sweep(accounts, oldest, &is_known)
 }
 
@@ -275,7 +285,11 @@ pub fn is_account_of(id: &str, campaign: &CampaignId) -> bool {
 const SPLIT: char = '\u{1f}';
 
 fn account_id(campaign: &str, total: &Total, value: Option<&str>) -> String {
-    match (&total.budget().by, value) {
+    id_of(campaign, total.budget().by.as_deref(), value)
+}
+
+pub(crate) fn id_of(campaign: &str, by: Option<&str>, value: Option<&str>) -> String {
+    match (by, value) {
         (None, _) => campaign.to_owned(),
         (Some(field), None) => format!("{campaign}{SPLIT}{field}"),
         (Some(field), Some(value)) => format!("{campaign}{SPLIT}{field}{SPLIT}{value}"),
@@ -306,7 +320,12 @@ fn leaves_room(budget: &Budget, used: Sum, amount: Amount) -> bool {
 }
 
 /// The sum of the stretch of time around `at`.
-fn sum_of<'a>(account: &'a mut Customer, identity: u64, stretch: &Stretch, at: i64) -> &'a mut Sum {
+pub(crate) fn sum_of<'a>(
+    account: &'a mut Customer,
+    identity: u64,
+    stretch: &Stretch,
+    at: i64,
+) -> &'a mut Sum {
     let period = stretch.around(at).map(|(begin, _)| begin);
     let retention = period.map_or(Retention::Ever, |_| Retention::For(MONTH));
     let none = || match period {

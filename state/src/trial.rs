@@ -9,7 +9,7 @@ use rules::history::{Condition, Question, Stretch};
 use rules::{Explanation, Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::across::{Across, Aggregate, Limit};
-use schemas::{Claim, Event, Source};
+use schemas::{Claim, Event, Grant, Source};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -20,8 +20,10 @@ use crate::decide::{
     reward_amount, taken_together,
 };
 use crate::engine::{Arrival, DueMatch, held, reward_of};
+use crate::open::granted::granted;
 use crate::open::{self, Sequel};
 use crate::partition::Partition;
+use crate::restore::give_back;
 use crate::settle::{Settled, has_room, settle};
 
 /// A campaign, and the customers that the events so far have made.
@@ -161,11 +163,40 @@ impl<'r> Trial<'r> {
             time: self.now,
         };
         let settled = settle(claim, arrival, Some(self.rule), &mut self.budgets);
-        let is_granted = matches!(settled, Ok(Settled::Granted { .. }));
-        if !is_granted && let Some(customer) = self.customers.get_mut(&*claim.customer_id) {
+        let Some(customer) = self.customers.get_mut(&*claim.customer_id) else {
+            return matches!(settled, Ok(Settled::Granted { .. }));
+        };
+        let Ok(Settled::Granted { counted, .. }) = settled else {
             amend(claim, &RuleSet::default(), customer);
+            return false;
+        };
+        if claim.kept.is_some() {
+            let grant = Grant {
+                claim: arrival.offset,
+                granted_at: claim.counts_at,
+                counted,
+            };
+            let before = self.sequels.len();
+            granted(claim, &grant, self.now, customer, &mut self.sequels);
+            self.first_due = self.first_due.min(customer.due());
+            self.give_back(before);
         }
-        is_granted
+        true
+    }
+
+    /// Gives back to the budgets what was taken back since there were so many sequels.
+    fn give_back(&mut self, before: usize) {
+        for sequel in &self.sequels[before..] {
+            let Some(given) = sequel.given_back() else {
+                continue;
+            };
+            self.claims += 1;
+            let arrival = Arrival {
+                offset: self.claims,
+                time: self.now,
+            };
+            let _ = give_back(&given, arrival, Some(self.rule), &mut self.budgets);
+        }
     }
 
     /// Events whose time to wait is over since this was last asked, in the order of those times.
@@ -236,13 +267,16 @@ impl<'r> Trial<'r> {
             won: vec![self.rule],
             next: Vec::new(),
         };
+        let sequels = self.sequels.len();
         judge(&mut winners, occasion, customer, &mut self.sequels);
         self.first_due = self.first_due.min(customer.due());
+        self.give_back(sequels);
         if !explanation.when.held {
             return explanation;
         }
         let amount = reward_amount(self.rule, event);
-        let mut history = findings(self.rule, at, amount, &before, customer);
+        let after = &self.customers[event.customer_id];
+        let mut history = findings(self.rule, at, amount, &before, after);
         if let Some(claim) = claim(self.rule, event, nowhere(), &winners) {
             history.extend(self.budgets_found(&claim));
             if !winners.won.is_empty() {

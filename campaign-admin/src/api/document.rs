@@ -253,8 +253,8 @@ pub(super) struct OpenDocument {
     /// When it was done.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
-    /// What became of it so far.
-    status: MatchStatusDocument,
+    /// What became of it so far; absent while it is claimed and the settler has not decided.
+    status: Option<MatchStatusDocument>,
     /// When it is confirmed, if it is held.
     #[schema(value_type = Option<String>, format = DateTime)]
     confirm_at: Option<Timestamp>,

@@ -152,7 +152,7 @@ mod tests {
             open: vec![state::account::Open {
                 event_id: "e".to_owned(),
                 occurred_at: time.parse().unwrap(),
-                status: schemas::MatchStatus::Pending,
+                status: Some(schemas::MatchStatus::Pending),
                 confirm_at: time.parse().ok(),
                 left: schemas::Amount::parse("1").ok(),
                 until: time.parse().ok(),

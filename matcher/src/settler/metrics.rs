@@ -16,6 +16,7 @@ use crate::worker::SECONDS;
 pub struct SettlerMetrics {
     claims: IntCounterVec,
     age: Histogram,
+    given_back: IntCounter,
     marks: IntCounterVec,
     used: IntGaugeVec,
     /// Campaigns that have a series of their own.
@@ -40,6 +41,10 @@ impl SettlerMetrics {
                 "settler_claim_age_seconds",
                 "Time from a claim's record to its settlement.",
                 &SECONDS,
+            ),
+            given_back: metrics.counter(
+                "settler_given_back_total",
+                "Returns that gave the budgets of a campaign back what they took back.",
             ),
             marks: metrics.counter_vec(
                 "settler_budget_marks_total",
@@ -71,6 +76,7 @@ impl SettlerMetrics {
         for age in &tally.ages {
             self.age.observe(*age);
         }
+        self.given_back.inc_by(tally.given_back);
         for percent in &tally.marks {
             let percent = percent.to_string();
             self.marks.with_label_values(&[&percent]).inc();
@@ -118,6 +124,7 @@ pub(super) struct Tally {
     outcomes: BTreeMap<&'static str, u64>,
     /// Seconds from record to settlement.
     ages: Vec<f64>,
+    given_back: u64,
     marks: Vec<u8>,
     used: BTreeMap<String, u64>,
     dead_letters: Vec<&'static str>,
@@ -145,6 +152,10 @@ impl Tally {
             reason = "milliseconds of an age fit a double"
         )]
         self.ages.push(age as f64 / 1000.0);
+    }
+
+    pub(super) fn given_back(&mut self) {
+        self.given_back += 1;
     }
 
     pub(super) fn used(&mut self, campaign: &str, percent: u64) {

@@ -2,7 +2,8 @@
 //!
 //! A campaign whose budget all customers share cannot be decided where its events are. Matchers write claims instead, all of a
 //! campaign into one partition of `claims`, and here each becomes a match, or a refusal and a control record of `events` that
-//! gives back what the claim took and lets the next campaign win. It is the same [`Worker`](crate::worker) with a
+//! gives back what the claim took and lets the next campaign win. Of a match that is held or may be taken back the matcher is told,
+//! too, and says when a return gives the budget something back. It is the same [`Worker`](crate::worker) with a
 //! [`Duty`] of its own: what is used of budgets is its state, with `budget-state` as changelog.
 
 mod emit;
@@ -18,7 +19,7 @@ use rules::history::Total;
 use rules::{Rule, RuleSet};
 use schemas::control::unknown;
 use schemas::names::header;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding};
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, GivenBack};
 use service::kafka::record;
 use state::settle::{self, Settled};
 use state::{Arrival, Partition, StateError};
@@ -134,9 +135,13 @@ impl Settle {
                 self.tally.came_again();
                 return Ok(());
             }
-            Settled::Granted { marks, percent } => {
+            Settled::Granted {
+                marks,
+                percent,
+                counted,
+            } => {
                 self.tally.granted(claim, &marks, age);
-                let written = self.emitter.write_match(transaction, message, claim);
+                let written = (self.emitter).write_match(transaction, message, claim, counted);
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
                 (bytes, percent)
             }
@@ -176,6 +181,34 @@ impl Settle {
             }
         }
         Ok(bytes)
+    }
+
+    /// Gives back to the budgets of the campaign that the key names what a return took back.
+    fn give_back(
+        &mut self,
+        batch: &mut Batch,
+        (partition, arrival): (&mut Partition, Arrival),
+        message: &BorrowedMessage<'_>,
+    ) -> Result<(), Rebuild> {
+        let told = record::header(message, header::CONTROL_GIVEN_BACK);
+        let given = told.and_then(|json| serde_json::from_slice::<GivenBack<'_>>(json).ok());
+        let is_keyed = |it: &GivenBack<'_>| message.key() == Some(it.campaign_id.as_bytes());
+        let Some(given) = given.filter(is_keyed) else {
+            let reason = DeadLetterReason::InvalidControl { what: "given_back" };
+            return self.die(batch, (partition, arrival), message, &reason);
+        };
+        if arrival.offset <= partition.offset() {
+            self.tally.came_again();
+            return Ok(());
+        }
+        let found = self.rule(&given.campaign_id);
+        let used = state::give_back(&given, arrival, found.rule(), partition)?;
+        if let Some(percent) = used {
+            self.tally.used(&given.campaign_id, percent);
+        }
+        self.tally.given_back();
+        batch.load.output_bytes += STATE_BYTES;
+        Ok(())
     }
 
     /// Resets the budgets of the campaign that the key names.
@@ -240,6 +273,9 @@ impl Duty for Settle {
             match record::header(message, header::CONTROL) {
                 Some(word) if word == Control::ResetBudget.word().as_bytes() => {
                     self.reset(batch, (partition, arrival), message)?;
+                }
+                Some(word) if word == Control::GiveBack.word().as_bytes() => {
+                    self.give_back(batch, (partition, arrival), message)?;
                 }
                 word => {
                     let reason = word.map_or(DeadLetterReason::NoValue, unknown);

@@ -105,6 +105,45 @@ impl Decide {
         Ok(())
     }
 
+    /// Keeps the match of a granted claim, and writes what became of it at once.
+    fn keep_granted(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+        arrival: Arrival,
+    ) -> Result<(), Rebuild> {
+        let asked = (
+            message.key(),
+            record::header(message, header::CONTROL_CLAIM),
+        );
+        match self.engine.granted(asked, arrival, partition) {
+            Ok(true) => self.tally.granted += 1,
+            Ok(false) => self.tally.came_again(),
+            Err(Undecided::Unread(Unread::Never(reason))) => {
+                return self.die(batch, message, &reason);
+            }
+            Err(Undecided::Unread(Unread::Waiting(_))) => unreachable!("a claim has no schema"),
+            Err(Undecided::State(error)) => return Err(error.into()),
+        }
+        batch.load.output_bytes += STATE_BYTES;
+        self.follow(batch, message)
+    }
+
+    /// Writes what a record has made of matches.
+    fn follow(&mut self, batch: &mut Batch, message: &BorrowedMessage<'_>) -> Result<(), Rebuild> {
+        for sequel in self.engine.take_sequels() {
+            // The key of an event that was read is its customer.
+            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            let whose = (message.partition(), customer.unwrap_or_default());
+            let written =
+                (self.emitter).write_sequel(&batch.transaction, whose, &sequel, Some(message));
+            batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+            self.tally.followed(&sequel);
+        }
+        Ok(())
+    }
+
     /// Gives back what a refused claim took, and writes what its event wins instead.
     fn make_amends(
         &mut self,
@@ -167,6 +206,10 @@ impl Duty for Decide {
             self.make_amends(batch, partition, message, arrival)?;
             return Ok(None);
         }
+        if control == Some(Control::Granted.word().as_bytes()) {
+            self.keep_granted(batch, partition, message, arrival)?;
+            return Ok(None);
+        }
         let record = Record {
             key: message.key(),
             value: message.payload(),
@@ -212,15 +255,7 @@ impl Duty for Decide {
             Err(Undecided::Unread(Unread::Never(reason))) => self.die(batch, message, &reason)?,
             Err(Undecided::State(error)) => return Err(error.into()),
         }
-        for sequel in self.engine.take_sequels() {
-            // The key of an event that was read is its customer.
-            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
-            let whose = (message.partition(), customer.unwrap_or_default());
-            let written =
-                (self.emitter).write_sequel(&batch.transaction, whose, &sequel, Some(message));
-            batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
-            self.tally.followed(&sequel);
-        }
+        self.follow(batch, message)?;
         self.tally.undefined_rewards += self.engine.take_undefined_rewards();
         Ok(None)
     }

@@ -152,11 +152,12 @@ impl Emitter {
             write_json(&claim, &mut self.claim);
             return self.send_claim(transaction, rule, carried(message));
         }
-        let won = Won::of_claim(&claim);
+        // What holds its matches, or takes them back, is not won instead of another.
+        let won = Won::of_claim(&claim, None);
         (self.matches.write(transaction, won, carried(message))).map(Written::Match)
     }
 
-    /// Writes what became of a match after it was made. Returns its size in bytes.
+    /// Writes what became of a match after it was made, and what that gives back to budgets. Returns the bytes.
     pub(super) fn write_sequel(
         &mut self,
         transaction: &Open,
@@ -166,7 +167,31 @@ impl Emitter {
     ) -> Result<usize, KafkaError> {
         let headers = message.and_then(carried);
         let events = &self.outputs.events;
-        (self.matches).write_sequel(transaction, events, whose, sequel, headers)
+        let bytes = (self.matches).write_sequel(transaction, events, whose, sequel, headers)?;
+        Ok(bytes + self.give_back(transaction, sequel)?)
+    }
+
+    /// Tells the settler what a return gives back to budgets, if that is anything. Returns its size in bytes.
+    fn give_back(&self, transaction: &Open, sequel: &Sequel) -> Result<usize, KafkaError> {
+        let Some(given) = sequel.given_back() else {
+            return Ok(0);
+        };
+        let json = serde_json::to_string(&given).expect("a document is written without fail");
+        let headers = OwnedHeaders::new()
+            .insert(Header {
+                key: header::CONTROL,
+                value: Some(Control::GiveBack.word()),
+            })
+            .insert(Header {
+                key: header::CONTROL_GIVEN_BACK,
+                value: Some(&json),
+            });
+        let record = BaseRecord::<[u8], [u8]>::to(&self.outputs.claims)
+            .key(given.campaign_id.as_bytes())
+            .timestamp(now_in_millis().as_millisecond())
+            .headers(headers);
+        transaction.send(record)?;
+        Ok(json.len())
     }
 
     /// The partition is that of the campaign: all of its claims have one order.
@@ -220,7 +245,7 @@ impl Emitter {
 
 impl<'a> Won<'a> {
     /// The match that a claim becomes.
-    pub(crate) fn of_claim(claim: &'a Claim<'_>) -> Self {
+    pub(crate) fn of_claim(claim: &'a Claim<'_>, kept: Option<Kept>) -> Self {
         let source = &claim.source;
         Self {
             event_id: &claim.event_id,
@@ -236,8 +261,7 @@ impl<'a> Won<'a> {
                 partition: source.partition,
                 offset: source.offset,
             },
-            // Who has a budget holds nothing and takes nothing back.
-            kept: None,
+            kept,
         }
     }
 }

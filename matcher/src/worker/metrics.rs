@@ -28,6 +28,7 @@ pub struct WorkerMetrics {
     erased: IntCounter,
     claims: IntCounter,
     refused: IntCounter,
+    granted: IntCounter,
 }
 
 /// Types come with events, that is from strangers, and a series of each lives as long as the process.
@@ -91,6 +92,10 @@ impl WorkerMetrics {
                 "matcher_claims_given_back_total",
                 "Refused claims whose limits were given back.",
             ),
+            granted: metrics.counter(
+                "matcher_claims_kept_total",
+                "Granted claims whose matches are held, or may be taken back.",
+            ),
         }
     }
 
@@ -113,6 +118,7 @@ impl WorkerMetrics {
         self.reversals.inc_by(tally.reversals);
         self.claims.inc_by(tally.claimed);
         self.refused.inc_by(tally.refused);
+        self.granted.inc_by(tally.granted);
     }
 
     fn duplicates(&self, event_type: &str, count: u64) {
@@ -144,6 +150,7 @@ pub(super) struct Tally {
     reversals: u64,
     pub(super) claimed: u64,
     pub(super) refused: u64,
+    pub(super) granted: u64,
 }
 
 impl Tally {

@@ -47,7 +47,7 @@ pub(crate) use self::disk::DiskMemory;
 pub(crate) use self::duty::{Batch, Duty};
 pub(crate) use self::emit::{carried, now_in_millis};
 pub(crate) use self::kept::KeptMetrics;
-pub(crate) use self::matches::{MatchRecords, Won};
+pub(crate) use self::matches::{Kept, MatchRecords, Won};
 pub(crate) use self::metrics::SECONDS;
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;

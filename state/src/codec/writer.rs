@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{EVENTS, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
+use super::{ASKED, EVENTS, FREE, GRANTED, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
 use crate::memory::{Memory, Sum, Taken};
-use crate::open::{EarlyReturn, OpenMatch};
+use crate::open::{Budgeted, EarlyReturn, OpenMatch};
 
 /// Appends to the bytes of a record.
 pub(super) struct Writer<'a>(pub(super) &'a mut Vec<u8>);
@@ -77,6 +77,25 @@ impl Writer<'_> {
         });
         self.decimal(won.reversed);
         self.0.push(won.is_reversed.into());
+    }
+
+    /// What the settler has to say of a match.
+    pub(super) fn budgeted(&mut self, budget: Option<&Budgeted>) {
+        match budget {
+            None => self.0.push(FREE),
+            Some(Budgeted::Asked) => self.0.push(ASKED),
+            Some(Budgeted::Granted { claim, counted }) => {
+                self.0.push(GRANTED);
+                self.signed(*claim);
+                self.count(counted.len());
+                for counted in counted {
+                    self.fixed(counted.identity);
+                    self.optional(counted.by.as_deref(), Self::text);
+                    self.optional(counted.value.as_deref(), Self::text);
+                    self.optional(counted.period, Self::signed);
+                }
+            }
+        }
     }
 
     pub(super) fn early(&mut self, early: &EarlyReturn) {

@@ -12,6 +12,7 @@ mod disk;
 mod flow;
 mod matchers;
 mod members;
+mod returned_budgets;
 mod returns;
 mod zombies;
 

@@ -6,11 +6,11 @@
 use std::collections::{HashSet, VecDeque};
 
 use rules::RuleSet;
-use schemas::{CampaignId, Claim, Limits, Reader, Source, Span, Unread};
+use schemas::{CampaignId, Claim, Grant, Limits, Reader, Source, Span, Unread};
 use state::settle::{Settled, settle};
 use state::{
     Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided, Winners,
-    claim, claim_due,
+    claim, claim_due, give_back,
 };
 
 use super::evaluate::{Found, Sight, Totals, write_match, write_sequel};
@@ -124,6 +124,7 @@ impl<'r> Order<'r> {
                         claims.push(claim.into_owned());
                     }
                 }
+                self.follow_all(totals, out)?;
                 self.settle_all(claims, totals, out)?;
             }
             Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
@@ -138,13 +139,34 @@ impl<'r> Order<'r> {
             }
             Err(Undecided::State(error)) => return Err(error),
         }
-        for sequel in self.engine.take_sequels() {
-            self.follow(&sequel, totals, out);
-        }
         if self.waits {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Takes in what an event, or the settler's word, has made of matches.
+    fn follow_all(&mut self, totals: &mut Totals, out: &mut Vec<u8>) -> Result<(), StateError> {
+        for sequel in self.engine.take_sequels() {
+            self.follow(&sequel, totals, out);
+            let Some(given) = sequel.given_back() else {
+                continue;
+            };
+            let arrival = self.next_claim();
+            let id = CampaignId::new(&*given.campaign_id).ok();
+            let rule = id.and_then(|id| self.rules.rule(&id));
+            give_back(&given, arrival, rule, &mut self.budgets)?;
+        }
+        Ok(())
+    }
+
+    /// Where the next record of the settler's log is.
+    fn next_claim(&mut self) -> Arrival {
+        self.claims += 1;
+        Arrival {
+            offset: self.claims,
+            time: self.partition.clock(),
+        }
     }
 
     /// Counts what became of a match, and writes it if matches are wanted.
@@ -193,17 +215,24 @@ impl<'r> Order<'r> {
     ) -> Result<(), StateError> {
         let mut claims = VecDeque::from(claims);
         while let Some(claim) = claims.pop_front() {
-            self.claims += 1;
-            let arrival = Arrival {
-                offset: self.claims,
-                time: self.partition.clock(),
-            };
+            let arrival = self.next_claim();
             let id = CampaignId::new(&*claim.prize.campaign_id).ok();
             let rule = id.and_then(|id| self.rules.rule(&id));
-            if let Settled::Granted { .. } = settle(&claim, arrival, rule, &mut self.budgets)? {
+            let settled = settle(&claim, arrival, rule, &mut self.budgets)?;
+            if let Settled::Granted { counted, .. } = settled {
                 totals.matches += 1;
                 if self.wants_matches {
                     write_match(&claim.event_id, &claim.prize.campaign_id, out);
+                }
+                if claim.kept.is_some() {
+                    let grant = Grant {
+                        claim: arrival.offset,
+                        granted_at: claim.counts_at,
+                        counted,
+                    };
+                    let partition = &mut self.partition;
+                    (self.engine).keep_granted(&claim, &grant, arrival.time, partition)?;
+                    self.follow_all(totals, out)?;
                 }
                 continue;
             }
