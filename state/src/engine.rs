@@ -90,7 +90,7 @@ pub enum Due<'r> {
         /// Whose it is.
         customer_id: Box<str>,
         /// The match.
-        sequel: Sequel,
+        sequel: Box<Sequel>,
     },
 }
 
@@ -393,7 +393,7 @@ impl Engine {
             }
             won.extend(sequels.drain(..).map(|sequel| Due::Sequel {
                 customer_id: id.clone(),
-                sequel,
+                sequel: Box::new(sequel),
             }));
         }
         Ok(won)

@@ -151,6 +151,9 @@ pub struct Reversal {
 
 impl Sequel {
     /// What it gives back to the budgets of the campaign; none if it is nothing.
+    ///
+    /// # Panics
+    /// Never: a part of an amount is one.
     pub fn given_back(&self) -> Option<GivenBack<'_>> {
         let Self { won, reversal } = self;
         let reversal = reversal.as_ref()?;
