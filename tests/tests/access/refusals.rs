@@ -142,7 +142,7 @@ pub(crate) fn check(guarded: &Guarded) {
 
     write("operator", "campaigns");
     write("operator", "matches");
-    read("operator", "campaigns");
+    read("operator", "customer-state");
 
     let join = |user, name, of| assert_eq!(join(guarded, user, name, of), group, "{user}");
     join("rewards", "matcher", "matches");

@@ -132,5 +132,5 @@ fn a_campaign_with_a_budget_and_nobody_who_settles_is_wrong() {
         let checks = look().json();
         (level(&checks, "settlers") == "good").then_some(())
     };
-    wait::until("the settler to be there", Duration::from_secs(60), members);
+    wait::until("the settler to be there", Duration::from_mins(1), members);
 }
