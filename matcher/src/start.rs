@@ -338,6 +338,7 @@ fn decide_settings(settings: &Settings, encoding: Encoding) -> DecideSettings {
         events_topic: topics.events_topic.clone(),
         matches_topic: topics.matches_topic.clone(),
         claims_topic: topics.claims_topic.clone(),
+        refusals_topic: topics.refusals_topic.clone(),
         dead_letters_topic: topics.dead_letters_topic.clone(),
         times: matcher.times(),
         encoding,

@@ -39,6 +39,7 @@ pub mod claim;
 pub mod control;
 pub mod dead_letter;
 pub mod event;
+pub mod experiment;
 pub mod match_document;
 pub mod reverse_on;
 pub mod stacking;
@@ -57,7 +58,10 @@ pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
 pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
-pub use ids::{CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
+pub use experiment::{Percent, Variant};
+pub use ids::{
+    CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId, VariantName,
+};
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};

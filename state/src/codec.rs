@@ -11,6 +11,8 @@
 //! early    count, then for each: what it asks for, event, …           (from version 2 on)
 //! ```
 //!
+//! From version 3 on an open match ends with its variant.
+//!
 //! A customer who has nothing that is new in a version is written in the one before, so that whoever uses none of it can
 //! go back to the release before.
 //!
@@ -26,7 +28,10 @@ use crate::customer::{Customer, NEVER, Retention};
 use crate::partition::Progress;
 
 /// The newest version.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The version whose matches have no variants.
+const SECOND: u8 = 2;
 
 /// The version without matches that are not final, and of the progress of a partition.
 const FIRST: u8 = 1;
@@ -65,7 +70,12 @@ const HASH: u8 = 2;
 /// Writes a customer's state.
 pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     let mut out = Writer(out);
-    let version = if customer.is_final() { FIRST } else { VERSION };
+    let has_variants = customer.open.iter().any(|won| won.variant.is_some());
+    let version = match () {
+        () if customer.is_final() => FIRST,
+        () if has_variants => VERSION,
+        () => SECOND,
+    };
     out.0.push(version);
     out.signed(customer.stale_at());
     out.signed(customer.due());
@@ -108,6 +118,9 @@ pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     out.count(customer.open.len());
     for won in &customer.open {
         out.open(won);
+        if version == VERSION {
+            out.optional(won.variant.as_deref(), Writer::text);
+        }
     }
     out.count(customer.early.len());
     for early in &customer.early {

@@ -52,6 +52,8 @@ pub struct OpenMatch {
     pub reversed: Decimal,
     /// Whether nothing is left of it.
     pub is_reversed: bool,
+    /// Which of the campaign's variants the customer has drawn.
+    pub variant: Option<Box<str>>,
 }
 
 /// How a match may be taken back.
@@ -320,6 +322,7 @@ pub(crate) fn keep(
         returns,
         reversed: Decimal::ZERO,
         is_reversed: false,
+        variant: (rule.variant(event.customer_id)).map(|it| it.as_str().into()),
     };
     add(won, occasion.now, customer, sequels);
 }

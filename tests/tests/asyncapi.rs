@@ -54,8 +54,8 @@ const CHANNELS: [Channel; 7] = [
         topic: topic::REFUSALS,
         actions: &["send"],
         key: "event_id",
-        description: "Claims on a campaign's budget that became no match, in the partition of the event. Reward \
-                      services have no use for it.",
+        description: "Claims on a campaign's budget that became no match, and what was kept from customers who are held out, in the \
+                      partition of the event. Reward services have no use for it.",
     },
     Channel {
         topic: topic::CAMPAIGN_EVENTS,
@@ -213,7 +213,8 @@ fn refusal() -> Value {
             "match_id": text(), "event_id": text(), "campaign_id": text(), "campaign_version": number(),
             "campaigns_offset": number(), "customer_id": text(), "event_type": text(), "occurred_at": time(),
             "refused_at": time(), "reward": {"type": "object"}, "source": {"type": "object"},
-            "reason": {"enum": ["budget_used_up", "campaign_gone", "too_late"]},
+            "reason": {"enum": ["budget_used_up", "campaign_gone", "too_late", "held_out"]},
+            "variant": {"type": "string", "description": "The variant of the campaign that the reward is of."},
             "limit": {"type": "object", "description": "The first budget without room, as it was."},
         },
         "required": [
@@ -353,6 +354,9 @@ fn json_schema(record: &Value) -> Value {
                 "description": "How many campaigns of a group win together (docs/rules.md).",
             }),
         );
+        for (name, schema) in experiment() {
+            properties.insert(name.to_owned(), schema);
+        }
         properties.insert(
             "hold".to_owned(),
             json!({
@@ -373,6 +377,33 @@ fn json_schema(record: &Value) -> Value {
         });
     }
     json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// What a campaign says of its experiment.
+fn experiment() -> [(&'static str, Value); 3] {
+    [
+        (
+            "holdout",
+            json!({
+                "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$",
+                "description": "Which share of the customers wins nothing, as 10%.",
+            }),
+        ),
+        (
+            "variants",
+            json!({
+                "type": "array", "items": {"type": "object"},
+                "description": "Rewards that the others are given by lot, each with a name and a weight (docs/rules.md).",
+            }),
+        ),
+        (
+            "experiment",
+            json!({
+                "type": "string",
+                "description": "Names the draw; campaigns of one name have the same groups. The campaign's id unless set.",
+            }),
+        ),
+    ]
 }
 
 fn json_type(avro: &Value) -> Value {

@@ -33,6 +33,13 @@ pub(super) struct CampaignDocument {
     when: Map<String, Value>,
     /// What a match is worth.
     reward: RewardDocument,
+    /// Which share of the customers wins nothing, so that there is something to compare with.
+    #[schema(example = "10%")]
+    holdout: Option<String>,
+    /// Rewards that the others are given by lot, at most 16.
+    variants: Option<Vec<VariantDocument>>,
+    /// Names the draw of the groups; campaigns of one name have the same. The id unless set.
+    experiment: Option<String>,
     /// For people.
     description: Option<String>,
     /// For people and their tools.
@@ -93,6 +100,20 @@ pub(super) struct RewardDocument {
     template: Option<String>,
 }
 
+/// One of the rewards that customers are given by lot.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct VariantDocument {
+    /// What matches call it.
+    #[schema(example = "double")]
+    name: String,
+    /// Its share is its weight of the sum of all weights.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    weight: u32,
+    /// What a match is worth; the campaign's own reward unless set.
+    reward: Option<RewardDocument>,
+}
+
 /// What a customer did. Further fields are kept for the rules.
 #[derive(ToSchema)]
 #[schema(example = json!({"event_type": "purchase", "payload": {"amount": 75, "country": "US"}}))]
@@ -141,6 +162,9 @@ pub(super) struct MatchDocument {
     reward: Map<String, Value>,
     /// The record that carried the event.
     source: SourceDocument,
+    /// Which of the campaign's variants the customer has drawn; absent if it has none.
+    #[schema(example = "double")]
+    variant: Option<String>,
     /// What became of it; absent if it is granted, and nothing else can become of it than that it is taken back.
     status: Option<MatchStatusDocument>,
     /// When it is confirmed, if it was held.

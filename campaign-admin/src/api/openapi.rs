@@ -186,7 +186,7 @@ mod tests {
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
             "matched_at": time, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
-            "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
+            "variant": "a", "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
         });
         let reversal = json!({
             "reversal_id": "r:e:ten", "event_id": "r", "event_type": "t", "occurred_at": time,

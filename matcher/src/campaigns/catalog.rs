@@ -219,7 +219,7 @@ mod tests {
         let mut broken_pattern = document(2);
         broken_pattern["when"] = json!({"event_type": "purchase"});
         let mut unsupported = document(2);
-        unsupported["holdout"] = json!("10%");
+        unsupported["audience"] = json!(["vip"]);
         let mut other_id = document(2);
         other_id["id"] = json!("eleven");
         let cases = [

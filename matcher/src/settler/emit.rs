@@ -73,6 +73,7 @@ impl Emitter {
             reason,
             limit: limit.map(Cow::Borrowed),
             reward: Cow::Borrowed(&*prize.reward),
+            variant: prize.variant.as_deref().map(Cow::Borrowed),
             source: Source {
                 topic: Cow::Borrowed(&*claim.source.topic),
                 partition,

@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::dead_letters::DeadLetters;
 use super::duty::{Batch, Duty};
 use super::emit::{Emitter, Outputs, Written};
+use super::held_out::HeldOut;
 use super::metrics::{Tally, WorkerMetrics};
 use crate::campaigns::Counted;
 use crate::group::Until;
@@ -32,6 +33,7 @@ pub(crate) struct DecideSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) claims_topic: String,
+    pub(crate) refusals_topic: String,
     pub(crate) dead_letters_topic: String,
     pub(crate) times: EventTimes,
     /// How matches are written.
@@ -65,6 +67,7 @@ impl Decide {
             matches: settings.matches_topic,
             claims: settings.claims_topic,
             events: settings.events_topic,
+            refusals: settings.refusals_topic,
         };
         Self {
             rules: in_force.load_full(),
@@ -138,6 +141,13 @@ impl Decide {
             let bytes = Self::count(&mut self.tally, &written, message.timestamp());
             batch.load.output_bytes += STATE_BYTES + bytes;
         }
+        for (rule, place) in &amends.held_out {
+            let claim = amends.claim(rule, *place);
+            let kept = HeldOut::of_claim(&claim);
+            let written = self.emitter.write_held_out(&batch.transaction, Some(message), &kept);
+            batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
+            self.tally.held_out += 1;
+        }
         Ok(())
     }
 }
@@ -196,6 +206,14 @@ impl Duty for Decide {
                     let bytes = Self::count(&mut self.tally, &written, message.timestamp());
                     batch.load.output_bytes += STATE_BYTES + bytes;
                 }
+                for rule in &winners.held_out {
+                    let place = (message.partition(), message.offset());
+                    let kept = HeldOut::of_event(rule, &event, place, &self.emitter.outputs);
+                    let written =
+                        (self.emitter).write_held_out(&batch.transaction, Some(message), &kept);
+                    batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+                    self.tally.held_out += 1;
+                }
             }
             Ok(Decided::Duplicate(event)) => self.tally.repeated(event.event_type),
             Ok(Decided::Erased(customer)) => {
@@ -240,6 +258,12 @@ impl Duty for Decide {
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
                     Self::count(&mut self.tally, &written, when)
+                }
+                Due::HeldOut(kept) => {
+                    self.tally.held_out += 1;
+                    let kept = HeldOut::of_due(kept, number, &self.emitter.outputs);
+                    let written = self.emitter.write_held_out(transaction, None, &kept);
+                    written.map_err(Rebuild::Produce)?
                 }
                 Due::Sequel {
                     customer_id,

@@ -15,6 +15,7 @@ mod decide;
 mod disk;
 mod duty;
 mod emit;
+mod held_out;
 mod kept;
 mod matches;
 mod metrics;

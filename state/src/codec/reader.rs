@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION};
+use super::{
+    EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SECOND, SESSION, STRETCHES, TOTAL, VERSION,
+};
 use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
 use crate::open::{EarlyReturn, OpenMatch, Returnable};
@@ -97,7 +99,11 @@ impl Input<'_> {
             return Ok(customer);
         }
         for _ in 0..self.count()? {
-            customer.open.push(self.open()?);
+            let mut won = self.open()?;
+            if version > SECOND {
+                won.variant = self.optional(Self::text)?;
+            }
+            customer.open.push(won);
         }
         for _ in 0..self.count()? {
             customer.early.push(self.early()?);
@@ -122,6 +128,7 @@ impl Input<'_> {
             returns: self.optional(Self::returnable)?,
             reversed: self.decimal()?,
             is_reversed: self.truth()?,
+            variant: None,
         })
     }
 

@@ -40,6 +40,7 @@ fn open() -> OpenMatch {
         }),
         reversed: Decimal::new(333, 2),
         is_reversed: false,
+        variant: None,
     }
 }
 
@@ -98,6 +99,23 @@ fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
             Err(StateError::Broken { .. })
         ));
     }
-    written[0] = 3;
-    assert_eq!(read(&written), Err(StateError::Version(3)));
+    written[0] = VERSION + 1;
+    assert_eq!(read(&written), Err(StateError::Version(VERSION + 1)));
+}
+
+#[test]
+fn a_variant_comes_back_and_costs_a_version_only_where_there_is_one() {
+    let mut customer = read(FIRST_RELEASE).unwrap();
+    let variant = Some("double".into());
+    customer.open = vec![open(), OpenMatch { variant, ..open() }];
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written[0], 3);
+    assert_eq!(read(&written).unwrap(), customer);
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
 }

@@ -9,6 +9,7 @@ mod changelog;
 mod customers;
 mod database;
 mod disk;
+mod experiments;
 mod flow;
 mod matchers;
 mod members;

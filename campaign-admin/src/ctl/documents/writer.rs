@@ -10,7 +10,7 @@ use super::yaml::plain;
 const WIDTH: usize = 100;
 
 /// The order of a campaign's fields; others follow in the order of their names.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "id",
     "name",
     "description",
@@ -25,8 +25,10 @@ const ORDER: [&str; 20] = [
     "priority",
     "exclusive_group",
     "stacking",
+    "experiment",
     "holdout",
     "reward",
+    "variants",
     "hold",
     "reverse_on",
     "labels",
