@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use schemas::{Amount, Campaign, CampaignId, Event, Priority, Schedule, Status, VariantName};
+use schemas::{
+    Amount, Breaker, Campaign, CampaignId, Event, Priority, Schedule, Status, VariantName,
+};
 use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
@@ -42,6 +44,7 @@ pub struct Rule {
     pattern: Pattern,
     worth: Worth,
     experiment: Option<Box<Experiment>>,
+    breaker: Option<Box<Breaker>>,
     history: Option<Box<History>>,
     /// Of what is counted, too; None if that is the pattern.
     interest: Option<Pattern>,
@@ -83,6 +86,7 @@ impl Rule {
             pattern,
             worth,
             experiment,
+            breaker: campaign.breaker.map(Box::new),
             history: history.map(Box::new),
             interest,
             offset: NO_OFFSET,
@@ -200,6 +204,11 @@ impl Rule {
     pub fn holds_out(&self, customer_id: &str) -> bool {
         let experiment = self.experiment.as_ref();
         experiment.is_some_and(|it| it.holds_out(customer_id))
+    }
+
+    /// What it may win at most before it is paused.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        self.breaker.as_deref()
     }
 
     /// The variant of its reward that the customer has drawn; none if it has no variants.

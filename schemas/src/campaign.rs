@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
+use crate::breaker::{Breaker, Tripped};
 use crate::{
     CampaignId, ExperimentName, GroupName, Percent, Priority, ReverseOn, Reward, RewardFormError,
     Schedule, Span, Stacking, Variant, When, experiment,
@@ -60,6 +61,12 @@ pub struct Campaign {
     /// Names the draw: campaigns of one name have the same groups. The campaign's id unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentName>,
+    /// Past it the campaign is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// That its breaker has paused it: written by campaign-admin, and gone when it is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<Tripped>,
     /// How long a match is pending before it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Span>,

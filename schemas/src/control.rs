@@ -16,6 +16,9 @@ pub enum Control {
     Refused,
     /// To reset the budgets of the campaign; on `claims`.
     ResetBudget,
+    /// To take in what a worker has counted for the campaign's breaker; on `claims`. The header
+    /// [`CONTROL_COUNT`](crate::names::header::CONTROL_COUNT) has the count.
+    Count,
 }
 
 impl Control {
@@ -25,11 +28,12 @@ impl Control {
             Self::Erase => "erase",
             Self::Refused => "refused",
             Self::ResetBudget => "reset_budget",
+            Self::Count => "count",
         }
     }
 
     fn of(word: &[u8]) -> Option<Self> {
-        let all = [Self::Erase, Self::Refused, Self::ResetBudget];
+        let all = [Self::Erase, Self::Refused, Self::ResetBudget, Self::Count];
         all.into_iter().find(|it| it.word().as_bytes() == word)
     }
 
@@ -55,7 +59,7 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        let asked = Self::of(word).filter(|it| *it != Self::ResetBudget);
+        let asked = Self::of(word).filter(|it| matches!(it, Self::Erase | Self::Refused));
         let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };
@@ -89,6 +93,8 @@ mod tests {
         assert_eq!(code("erase", Some(b"")), "invalid_control");
         assert_eq!(code("erase", Some(b"\xff")), "invalid_control");
         assert_eq!(code("forgive", Some(b"c-1")), "unknown_control");
-        assert_eq!(code("reset_budget", Some(b"c-1")), "unknown_control");
+        for of_claims in ["reset_budget", "count"] {
+            assert_eq!(code(of_claims, Some(b"c-1")), "unknown_control");
+        }
     }
 }

@@ -32,6 +32,7 @@ pub mod span;
 pub mod when;
 
 pub mod across;
+pub mod breaker;
 pub mod campaign;
 pub mod campaign_event;
 pub mod change;
@@ -49,6 +50,7 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
+pub use breaker::Breaker;
 pub use campaign::{Campaign, CampaignError, Status};
 pub use campaign_event::{CampaignEvent, Happening};
 pub use change::{CampaignChange, ChangeAction};

@@ -39,6 +39,8 @@ pub mod header {
     pub const CONTROL: &str = "__campaign.control";
     /// On control records of `events` that say `refused`: the claim, in JSON.
     pub const CONTROL_CLAIM: &str = "__campaign.control.claim";
+    /// What a worker has counted for a campaign that has a breaker, with a control record that tells it.
+    pub const CONTROL_COUNT: &str = "__campaign.control.count";
     /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
     pub const CONTROL_SOURCE: &str = "__campaign.control.source";
 

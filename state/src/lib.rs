@@ -14,6 +14,7 @@ mod proportion;
 
 pub mod account;
 pub mod base;
+pub mod breaker;
 pub mod customer;
 pub mod engine;
 pub mod memory;

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use schemas::across::Budget;
 use schemas::{Amount, CampaignId, Claim, RefusalReason};
 
+use crate::breaker;
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
 use crate::decide::taken_together;
@@ -218,8 +219,11 @@ pub fn sweep(
     is_known: IsKnown<'_>,
 ) -> Result<(), StateError> {
     let oldest = partition.clock().saturating_sub(KEPT);
-    let is_known =
-        |identity, oldest| is_known(identity, oldest) || is_known(marks_of(identity), oldest);
+    let is_known = |identity, oldest| {
+        is_known(identity, oldest)
+            || is_known(marks_of(identity), oldest)
+            || breaker::is_kept(identity)
+    };
     partition.sweep(accounts, oldest, &is_known)
 }
 

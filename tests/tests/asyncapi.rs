@@ -232,7 +232,7 @@ fn campaign_event() -> Value {
             "at": {"type": "string", "format": "date-time"},
             "kind": {
                 "type": "string",
-                "description": "What happened, such as budget_used or budget_reset; each has fields of its own (docs/schemas.md).",
+                "description": "What happened, such as budget_used, budget_reset or breaker_tripped; each has fields of its own (docs/schemas.md).",
             },
         },
         "required": ["campaign_id", "campaign_version", "at", "kind"],
@@ -379,8 +379,8 @@ fn json_schema(record: &Value) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }
 
-/// What a campaign says of its experiment.
-fn experiment() -> [(&'static str, Value); 3] {
+/// What a campaign says of its experiment, and of its breaker.
+fn experiment() -> [(&'static str, Value); 5] {
     [
         (
             "holdout",
@@ -401,6 +401,20 @@ fn experiment() -> [(&'static str, Value); 3] {
             json!({
                 "type": "string",
                 "description": "Names the draw; campaigns of one name have the same groups. The campaign's id unless set.",
+            }),
+        ),
+        (
+            "breaker",
+            json!({
+                "type": "object",
+                "description": "Past it the campaign is paused: rate, as 1000/min, or share of the events (docs/rules.md).",
+            }),
+        ),
+        (
+            "tripped",
+            json!({
+                "type": "object",
+                "description": "When and why its breaker has paused it; written by campaign-admin, and gone when it is resumed.",
             }),
         ),
     ]

@@ -40,6 +40,11 @@ pub(super) struct CampaignDocument {
     variants: Option<Vec<VariantDocument>>,
     /// Names the draw of the groups; campaigns of one name have the same. The id unless set.
     experiment: Option<String>,
+    /// Past it the campaign is paused.
+    breaker: Option<BreakerDocument>,
+    /// That its breaker has paused it; written by the service, and gone when it is resumed.
+    #[schema(read_only)]
+    tripped: Option<TrippedDocument>,
     /// For people.
     description: Option<String>,
     /// For people and their tools.
@@ -112,6 +117,40 @@ pub(super) struct VariantDocument {
     weight: u32,
     /// What a match is worth; the campaign's own reward unless set.
     reward: Option<RewardDocument>,
+}
+
+/// What a campaign may win at most before it is paused: a rate, a share, or both.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct BreakerDocument {
+    /// Most matches in a second (`50/s`), a minute (`1000/min`) or an hour (`20000/h`).
+    #[schema(example = "1000/min")]
+    rate: Option<String>,
+    /// The greatest share of the events that may win.
+    #[schema(example = "20%")]
+    share: Option<String>,
+    /// How many events there must be before their share says anything; 1000 unless set.
+    min_events: Option<u64>,
+    /// The stretch of time of the share, if there is no rate; a minute unless set.
+    #[schema(example = "5m")]
+    within: Option<String>,
+}
+
+/// Why and when a breaker has paused a campaign.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct TrippedDocument {
+    /// When it was decided.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `rate` or `share`: which of the two was passed.
+    by: String,
+    /// Matches in the stretch of time.
+    matches: u64,
+    /// Events in it, if the breaker has a share.
+    events: Option<u64>,
+    /// The breaker as it was then.
+    breaker: BreakerDocument,
 }
 
 /// What a customer did. Further fields are kept for the rules.

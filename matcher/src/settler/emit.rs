@@ -140,7 +140,8 @@ impl Emitter {
         self.write_happening(transaction, id, version, Happening::BudgetReset)
     }
 
-    fn write_happening(
+    /// Writes what happened to a campaign. Returns its size in bytes.
+    pub(super) fn write_happening(
         &self,
         transaction: &Open,
         campaign_id: CampaignId,

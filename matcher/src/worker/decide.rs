@@ -13,13 +13,14 @@ use service::kafka::record;
 use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided, Winners};
 
 use super::Rebuild;
+use super::breakers::BreakerCounts;
 use super::clock::Clock;
 use super::dead_letters::DeadLetters;
 use super::duty::{Batch, Duty};
 use super::emit::{Emitter, Outputs, Written};
 use super::held_out::HeldOut;
 use super::metrics::{Tally, WorkerMetrics};
-use crate::campaigns::Counted;
+use crate::campaigns::{Armed, Counted};
 use crate::group::Until;
 
 /// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
@@ -52,6 +53,7 @@ pub(crate) struct Decide {
     clock: Clock,
     emitter: Emitter,
     dead_letters: DeadLetters,
+    breakers: BreakerCounts,
     tally: Tally,
 }
 
@@ -60,7 +62,7 @@ impl Decide {
     pub(crate) fn new(
         settings: DecideSettings,
         reader: Reader,
-        (in_force, counted): (Arc<ArcSwap<RuleSet>>, Counted),
+        (in_force, counted, armed): (Arc<ArcSwap<RuleSet>>, Counted, Armed),
         metrics: WorkerMetrics,
     ) -> Self {
         let outputs = Outputs {
@@ -79,6 +81,7 @@ impl Decide {
             clock: Clock::default(),
             emitter: Emitter::new(outputs, settings.encoding),
             dead_letters: DeadLetters::new(settings.dead_letters_topic),
+            breakers: BreakerCounts::new(armed),
             tally: Tally::default(),
         }
     }
@@ -138,13 +141,16 @@ impl Decide {
             let won = (*rule, *place);
             let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
+            self.breakers.matched(rule, arrival.time);
             let bytes = Self::count(&mut self.tally, &written, message.timestamp());
             batch.load.output_bytes += STATE_BYTES + bytes;
         }
         for (rule, place) in &amends.held_out {
             let claim = amends.claim(rule, *place);
             let kept = HeldOut::of_claim(&claim);
-            let written = self.emitter.write_held_out(&batch.transaction, Some(message), &kept);
+            let written = self
+                .emitter
+                .write_held_out(&batch.transaction, Some(message), &kept);
             batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
             self.tally.held_out += 1;
         }
@@ -156,6 +162,7 @@ impl Duty for Decide {
     fn begin(&mut self) {
         self.rules = self.in_force.load_full();
         self.tally = Tally::default();
+        self.breakers.begin();
     }
 
     fn take(
@@ -194,7 +201,9 @@ impl Duty for Decide {
         };
         match decided {
             Ok(Decided::New(event, decided_at)) => {
+                self.breakers.event(arrival.time);
                 for rule in &winners.won {
+                    self.breakers.matched(rule, arrival.time);
                     let transaction = &batch.transaction;
                     let written = (self.emitter).write_won(
                         transaction,
@@ -254,6 +263,7 @@ impl Duty for Decide {
             let transaction = &batch.transaction;
             batch.load.output_bytes += match due {
                 Due::Match(won) => {
+                    self.breakers.matched(won.rule, time);
                     let written = self.emitter.write_due(transaction, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
@@ -279,6 +289,13 @@ impl Duty for Decide {
         Ok(!due.is_empty())
     }
 
+    fn end(&mut self, batch: &mut Batch) -> Result<(), Rebuild> {
+        let claims = &self.emitter.outputs.claims;
+        let told = self.breakers.tell(&batch.transaction, claims);
+        batch.load.output_bytes += told.map_err(Rebuild::Produce)?;
+        Ok(())
+    }
+
     fn has_answer(&self, until: Until) -> bool {
         match until {
             Until::Schema(schema) => self.engine.has_answer(schema),
@@ -294,6 +311,7 @@ impl Duty for Decide {
     fn committed(&mut self, records: usize) {
         self.metrics.committed(&self.tally, records);
         self.dead_letters.committed();
+        self.breakers.committed();
     }
 
     fn too_large(&mut self) {
