@@ -12,6 +12,7 @@ mod changelog;
 mod database;
 pub mod difference;
 
+mod breaker;
 pub mod changes;
 
 pub mod api;

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
+use crate::breaker::Breakers;
 use crate::catalog::{Catalog, Topic};
 use crate::changelog::Changelog;
 use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
@@ -28,6 +29,8 @@ use crate::settings::AdminSettings;
 
 /// A writer that has not beaten for so long hangs: the longest calls to Kafka take 30 s each.
 const WRITER_MAX_AGE: Duration = Duration::from_mins(2);
+/// A change may wait for as long as a request.
+const BREAKERS_MAX_AGE: Duration = Duration::from_mins(5);
 const FOLLOWER_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// What the service is set to.
@@ -118,6 +121,15 @@ impl Admin {
         })?);
 
         let topics = &settings.topics;
+        let breakers = Breakers {
+            source: TopicSource::new(&settings.kafka, &topics.campaign_events_topic),
+            catalog: Arc::clone(&parts.catalog),
+            changes: changes.clone(),
+            runtime: Handle::current(),
+            heartbeat: health.heartbeat("breakers", BREAKERS_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("breakers", move || breakers.run())?);
         let api = Api {
             archive: {
                 let documents = documents.clone();

@@ -378,7 +378,8 @@ impl Allowance {
 }
 
 impl Field {
-    fn new(names: &str) -> Self {
+    /// The field that these names with dots between them lead to, as `payload.amount`.
+    pub fn new(names: &str) -> Self {
         Self(names.split('.').map(Into::into).collect())
     }
 

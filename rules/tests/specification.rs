@@ -61,6 +61,25 @@ fn every_example_is_true() {
     }
 }
 
+#[test]
+fn every_draw_is_what_it_says() {
+    let examples = examples("rules-draws");
+    let draws = examples.iter().flat_map(|(_, list)| list.as_array());
+    let mut count = 0;
+    for example in draws.flatten() {
+        count += 1;
+        let text = |field: &str| example[field].as_str().expect("a text");
+        let draw = rules::experiment::Draw::of(text("experiment"), text("customer_id"));
+        assert_eq!(json!(draw.holdout()), example["holdout"], "{example}");
+        assert_eq!(
+            json!(draw.variant(100)),
+            example["variant_of_100"],
+            "{example}"
+        );
+    }
+    assert!(count >= 4, "{count} draws");
+}
+
 /// A campaign with the reward of an example.
 fn campaign(example: &Value) -> Result<Rule, String> {
     let campaign = json!({
@@ -136,6 +155,8 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_EXPRESSION_BYTES,
             limits::MAX_EXPRESSION_DEPTH,
             limits::MAX_DECIMALS as usize,
+            schemas::experiment::MAX_VARIANTS,
+            schemas::experiment::MAX_WEIGHT as usize,
             schemas::across::MAX_CONDITIONS,
             schemas::across::MAX_REMEMBERED,
             schemas::reverse_on::MAX_OPEN_BYTES,

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
+use crate::breaker::{Breaker, Tripped};
 use crate::{
-    CampaignId, GroupName, Priority, ReverseOn, Reward, RewardFormError, Schedule, Span, Stacking,
-    When,
+    CampaignId, ExperimentName, GroupName, Percent, Priority, ReverseOn, Reward, RewardFormError,
+    Schedule, Span, Stacking, Variant, When, experiment,
 };
 
 /// A campaign as it stands in the compacted topic.
@@ -51,6 +52,21 @@ pub struct Campaign {
     /// How many campaigns of a group win together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stacking: Option<Stacking>,
+    /// Which share of the customers wins nothing, so that there is something to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<Percent>,
+    /// Rewards that the others are given by lot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// Names the draw: campaigns of one name have the same groups. The campaign's id unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentName>,
+    /// Past it the campaign is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// That its breaker has paused it: written by campaign-admin, and gone when it is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<Tripped>,
     /// How long a match is pending before it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Span>,
@@ -171,6 +187,15 @@ pub enum CampaignError {
     /// A reward that is not of its kind's form.
     #[error(transparent)]
     Reward(#[from] RewardFormError),
+    /// The variants cannot be drawn.
+    #[error("variants: {0}")]
+    Variants(String),
+    /// What waits has its reward when its event is there no more.
+    #[error(
+        "variants give a reward by lot when an event wins, and a campaign that waits with absent wins when the event is there no \
+         more; remove one of them"
+    )]
+    VariantsWait,
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -180,7 +205,7 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 2] = ["audience", "holdout"];
+const UNSUPPORTED: [&str; 1] = ["audience"];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -232,6 +257,10 @@ impl Campaign {
         self.check_groups()?;
         self.check_returns()?;
         self.reward.check()?;
+        experiment::check(&self.variants)?;
+        if !self.variants.is_empty() && self.across.iter().any(|it| waits(&it)) {
+            return Err(CampaignError::VariantsWait);
+        }
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }
@@ -350,10 +379,28 @@ mod tests {
                 "unknown variant `live`, expected one of `draft`, `active`",
             ),
             (
-                "holdout",
-                json!("10%"),
-                "holdout is not supported by this release",
+                "audience",
+                json!(["vip"]),
+                "audience is not supported by this release",
             ),
+            ("holdout", json!("100%"), "\"100%\" is no share"),
+            ("holdout", json!(10), "expected a string"),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1}, {"name": "a", "weight": 1}]),
+                "two are called a",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 0}]),
+                "all have the weight 0",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1, "share": 1}]),
+                "unknown field `share`",
+            ),
+            ("experiment", json!("a b"), "experiment has ' ' at byte 1"),
             ("hold", json!("soon"), "no span of time"),
             (
                 "reverse_on",

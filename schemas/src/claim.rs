@@ -83,6 +83,7 @@ impl Prize<'_> {
             campaigns_offset: self.campaigns_offset,
             reward: Cow::Owned(self.reward.into_owned()),
             amount: self.amount,
+            variant: self.variant.map(own),
             by: self
                 .by
                 .into_iter()
@@ -115,6 +116,9 @@ pub struct Prize<'a> {
     pub reward: Cow<'a, RawValue>,
     /// Its amount; 0 if it has none.
     pub amount: Amount,
+    /// Which of the campaign's variants the customer has drawn; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Cow<'a, str>>,
     /// The value of each field by which the campaign's budgets are split; one that the event does not have is absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
@@ -132,7 +136,8 @@ pub struct ClaimGroup<'a> {
     pub own: bool,
 }
 
-/// A claim that became no match. The value of a record of `refusals`; its key is the `event_id`.
+/// What an event would have won and did not: a claim that became no match, or what was kept from a customer who is held out. The
+/// value of a record of `refusals`; its key is the `event_id`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refusal<'a> {
     /// The match that there is none of.
@@ -151,7 +156,7 @@ pub struct Refusal<'a> {
     pub event_type: Cow<'a, str>,
     /// When the event was done.
     pub occurred_at: Timestamp,
-    /// When the settler decided. Also the timestamp of the record, in milliseconds.
+    /// When the settler decided, or the matcher. Also the timestamp of the record, in milliseconds.
     pub refused_at: Timestamp,
     /// Why.
     pub reason: RefusalReason,
@@ -160,11 +165,14 @@ pub struct Refusal<'a> {
     pub limit: Option<Cow<'a, Budget>>,
     /// The reward that was not given.
     pub reward: Cow<'a, RawValue>,
+    /// The variant of the campaign that it is of; none if the campaign has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Cow<'a, str>>,
     /// The record that carried the event.
     pub source: Source<'a>,
 }
 
-/// Why a claim became no match.
+/// Why an event did not win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -175,6 +183,8 @@ pub enum RefusalReason {
     CampaignGone,
     /// It is of a time of which no budget is kept any more.
     TooLate,
+    /// The customer is in the campaign's holdout. There was no claim.
+    HeldOut,
 }
 
 impl RefusalReason {
@@ -184,6 +194,7 @@ impl RefusalReason {
             Self::BudgetUsedUp => "budget_used_up",
             Self::CampaignGone => "campaign_gone",
             Self::TooLate => "too_late",
+            Self::HeldOut => "held_out",
         }
     }
 }
@@ -204,6 +215,7 @@ mod tests {
             campaigns_offset: 41,
             reward: reward(),
             amount: Amount::parse("10.00").unwrap(),
+            variant: None,
             by: BTreeMap::new(),
         };
         let mut claim = Claim {

@@ -22,6 +22,9 @@ pub enum Control {
     GiveBack,
     /// To reset the budgets of the campaign; on `claims`.
     ResetBudget,
+    /// To take in what a worker has counted for the campaign's breaker; on `claims`. The header
+    /// [`CONTROL_COUNT`](crate::names::header::CONTROL_COUNT) has the count.
+    Count,
 }
 
 impl Control {
@@ -33,17 +36,12 @@ impl Control {
             Self::Granted => "granted",
             Self::GiveBack => "give_back",
             Self::ResetBudget => "reset_budget",
+            Self::Count => "count",
         }
     }
 
     fn of(word: &[u8]) -> Option<Self> {
-        let all = [
-            Self::Erase,
-            Self::Refused,
-            Self::Granted,
-            Self::GiveBack,
-            Self::ResetBudget,
-        ];
+        let all = [Self::Erase, Self::Refused, Self::Granted];
         all.into_iter().find(|it| it.word().as_bytes() == word)
     }
 
@@ -69,8 +67,7 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        let is_of_claims = |it: &Self| matches!(it, Self::GiveBack | Self::ResetBudget);
-        let asked = Self::of(word).filter(|it| !is_of_claims(it));
+        let asked = Self::of(word);
         let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };
@@ -105,7 +102,8 @@ mod tests {
         assert_eq!(code("erase", Some(b"")), "invalid_control");
         assert_eq!(code("erase", Some(b"\xff")), "invalid_control");
         assert_eq!(code("forgive", Some(b"c-1")), "unknown_control");
-        assert_eq!(code("reset_budget", Some(b"c-1")), "unknown_control");
-        assert_eq!(code("give_back", Some(b"c-1")), "unknown_control");
+        for of_claims in ["reset_budget", "give_back", "count"] {
+            assert_eq!(code(of_claims, Some(b"c-1")), "unknown_control");
+        }
     }
 }

@@ -32,6 +32,7 @@ pub mod span;
 pub mod when;
 
 pub mod across;
+pub mod breaker;
 pub mod campaign;
 pub mod campaign_event;
 pub mod change;
@@ -39,6 +40,7 @@ pub mod claim;
 pub mod control;
 pub mod dead_letter;
 pub mod event;
+pub mod experiment;
 pub mod grant;
 pub mod match_document;
 pub mod reverse_on;
@@ -49,6 +51,7 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
+pub use breaker::Breaker;
 pub use campaign::{Campaign, CampaignError, Status};
 pub use campaign_event::{CampaignEvent, Happening};
 pub use change::{CampaignChange, ChangeAction};
@@ -58,8 +61,11 @@ pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
 pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
+pub use experiment::{Percent, Variant};
 pub use grant::{ClaimKept, Counted, GivenBack, Grant};
-pub use ids::{CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
+pub use ids::{
+    CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId, VariantName,
+};
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};

@@ -41,6 +41,8 @@ pub mod header {
     pub const CONTROL_CLAIM: &str = "__campaign.control.claim";
     /// On control records of `claims` that say `give_back`: what budgets are given back, in JSON ([`crate::GivenBack`]).
     pub const CONTROL_GIVEN_BACK: &str = "__campaign.control.given_back";
+    /// What a worker has counted for a campaign that has a breaker, with a control record that tells it.
+    pub const CONTROL_COUNT: &str = "__campaign.control.count";
     /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
     pub const CONTROL_SOURCE: &str = "__campaign.control.source";
 

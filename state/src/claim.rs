@@ -74,6 +74,8 @@ pub fn claim_due<'a>(won: &'a DueMatch<'a>, source: Source<'a>) -> Claim<'a> {
             campaigns_offset: won.rule.offset(),
             reward: Cow::Borrowed(&*won.reward),
             amount: amount(won.amount),
+            // What waits has no variants.
+            variant: None,
             by: BTreeMap::new(),
         },
         taken: taken(won.rule),
@@ -102,6 +104,7 @@ fn prize<'a>(rule: &'a Rule, event: &Event<'a>) -> Option<Prize<'a>> {
         campaigns_offset: rule.offset(),
         reward: rule.reward(event).ok()?,
         amount: rule.amount(event).ok()?.unwrap_or(Amount::ZERO),
+        variant: (rule.variant(event.customer_id)).map(|it| Cow::Borrowed(it.as_str())),
         by: by.collect(),
     })
 }
@@ -133,7 +136,8 @@ fn groups<'a>(rule: &'a Rule, winners: &Winners<'a>) -> Vec<ClaimGroup<'a>> {
     if names(rule).next().is_none() || winners.next.is_empty() {
         return Vec::new();
     }
-    for name in winners.won.iter().flat_map(|rule| names(rule)) {
+    let taken = winners.won.iter().chain(&winners.held_out);
+    for name in taken.flat_map(|rule| names(rule)) {
         *all.entry(name).or_default() += 1;
     }
     let groups = all.into_iter().map(|(name, won)| ClaimGroup {
@@ -151,13 +155,16 @@ pub struct Amends<'r> {
     pub claim: Claim<'static>,
     /// The campaigns, and which of the claim's [`next`](Claim::next) each is. Those that have budgets it claims.
     pub won: Vec<(&'r Rule, usize)>,
+    /// The same of campaigns whose holdout the customer is in.
+    pub held_out: Vec<(&'r Rule, usize)>,
 }
 
 impl Amends<'_> {
     /// The claim on one of them: the same event, and what is left to win after it.
     pub fn claim(&self, rule: &Rule, place: usize) -> Claim<'_> {
         let before = &self.claim;
-        let is_left = |it: &usize| !self.won.iter().any(|(_, won)| won == it);
+        let settled = || self.won.iter().chain(&self.held_out);
+        let is_left = |it: &usize| !settled().any(|(_, place)| place == it);
         let left = (place + 1..before.next.len()).filter(is_left);
         let own = |name: &str| names(rule).any(|it| it == name);
         let groups = before.groups.iter().map(|group| ClaimGroup {

@@ -11,8 +11,8 @@
 //! early    count, then for each: what it asks for, event, …           (from version 2 on)
 //! ```
 //!
-//! From version 3 on each match that is not final also says what the settler has to say of it, and each return whether it has
-//! found something.
+//! From version 3 on each match that is not final ends with what the settler has to say of it and its variant, and each return
+//! says whether it has found something.
 //!
 //! A customer who has nothing that is new in a version is written in the one before, so that whoever uses none of it can
 //! go back to the release before.
@@ -31,7 +31,7 @@ use crate::partition::Progress;
 /// The newest version.
 const VERSION: u8 = 3;
 
-/// The version without what budgets and matches that are not final have to do with each other.
+/// The version without variants, and without what budgets and matches that are not final have to do with each other.
 const SECOND: u8 = 2;
 
 /// The version without matches that are not final, and of the progress of a partition.
@@ -75,9 +75,10 @@ const HASH: u8 = 2;
 /// Writes a customer's state.
 pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     let mut out = Writer(out);
+    let has_variants = customer.open.iter().any(|won| won.variant.is_some());
     let version = match () {
         () if customer.is_final() => FIRST,
-        () if customer.has_budgeted() => VERSION,
+        () if customer.has_budgeted() || has_variants => VERSION,
         () => SECOND,
     };
     out.0.push(version);
@@ -124,6 +125,7 @@ pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
         out.open(won);
         if version > SECOND {
             out.budgeted(won.budget.as_ref());
+            out.optional(won.variant.as_deref(), Writer::text);
         }
     }
     out.count(customer.early.len());

@@ -29,6 +29,9 @@ pub enum Verdict {
 pub struct Winners<'r> {
     /// The campaigns that it wins, in the order of their ids. Those that have budgets it claims.
     pub won: Vec<&'r Rule>,
+    /// The campaigns that it would win, and whose holdout its customer is in. They have taken of limits and groups what a match
+    /// takes: so there is as much of them as there would be of matches, and no other campaign wins in their place.
+    pub held_out: Vec<&'r Rule>,
     /// If one of them has a budget: campaigns that a full group alone keeps from winning, the best first.
     pub next: Vec<&'r Rule>,
 }
@@ -36,6 +39,7 @@ pub struct Winners<'r> {
 impl Winners<'_> {
     pub(crate) fn clear(&mut self) {
         self.won.clear();
+        self.held_out.clear();
         self.next.clear();
     }
 }
@@ -79,6 +83,7 @@ pub(crate) fn judge(
         verdict == Verdict::Won
     });
     grant_all(winners, occasion.event, customer);
+    hold_out(winners, occasion.event.customer_id);
     for rule in &winners.won {
         open::keep(rule, &occasion, customer, sequels);
     }
@@ -121,7 +126,9 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
 /// with the greatest amount, then by their ids; each wins if the groups that it names and its limits leave room, which it
 /// then takes. `winners` keeps the order of their ids.
 fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Customer) {
-    let Winners { won: winners, next } = winners;
+    let Winners {
+        won: winners, next, ..
+    } = winners;
     if winners.iter().all(|rule| rule.history().is_none()) {
         return;
     }
@@ -157,6 +164,18 @@ fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Custom
     winners.retain(|_| has_won.next().unwrap_or_default());
 }
 
+/// Takes out what is kept from the customer.
+fn hold_out(winners: &mut Winners<'_>, customer_id: &str) {
+    let Winners { won, held_out, .. } = winners;
+    won.retain(|rule| {
+        let is_held_out = rule.holds_out(customer_id);
+        if is_held_out {
+            held_out.push(*rule);
+        }
+        !is_held_out
+    });
+}
+
 /// How many campaigns of each group have won an event.
 #[derive(Default)]
 struct Groups<'r>(Vec<(&'r GroupName, u32)>);
@@ -180,7 +199,8 @@ impl<'r> Groups<'r> {
     }
 }
 
-/// Whether the event wins a campaign that asks for nothing but the event.
+/// Whether the event wins a campaign that asks for nothing but the event, unless its customer is held out
+/// ([`Rule::holds_out`]).
 pub fn judge_alone(rule: &Rule, event: &Event<'_>) -> Verdict {
     if !rule.schedule().is_open(event.occurred_at) {
         Verdict::NotWon

@@ -85,6 +85,8 @@ pub struct DueMatch<'r> {
 pub enum Due<'r> {
     /// An event wins whose time to wait is over.
     Match(DueMatch<'r>),
+    /// It would, and its customer is held out.
+    HeldOut(DueMatch<'r>),
     /// A match that was held is confirmed.
     Sequel {
         /// Whose it is.
@@ -333,7 +335,13 @@ impl Engine {
             }
             _ => Vec::new(),
         };
-        Ok(Amends { claim, won })
+        let (held_out, won) =
+            (won.into_iter()).partition(|(rule, _)| rule.holds_out(&claim.customer_id));
+        Ok(Amends {
+            claim,
+            won,
+            held_out,
+        })
     }
 
     /// Takes out what is due of a customer at `now`, milliseconds since 1970: events whose time to wait is over and what they
@@ -372,6 +380,7 @@ impl Engine {
                 };
                 let history = rule.history();
                 if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
+                    let is_held_out = rule.holds_out(&id);
                     if !rule.totals().is_empty() {
                         // If the claim is refused, it is known again by this.
                         customer.see(event.due, event_hash(&event.event_id));
@@ -385,6 +394,10 @@ impl Engine {
                         amount,
                         matched_at: decided_at,
                     };
+                    if is_held_out {
+                        won.push(Due::HeldOut(due));
+                        continue;
+                    }
                     if due.confirm_at.is_some() {
                         open::add(held(&due, amount), decided_at, customer, &mut sequels);
                     }

@@ -15,6 +15,7 @@ mod restore;
 
 pub mod account;
 pub mod base;
+pub mod breaker;
 pub mod customer;
 pub mod engine;
 pub mod memory;

@@ -60,6 +60,8 @@ pub struct OpenMatch {
     pub is_reversed: bool,
     /// What the settler has to say of it; none if it has nothing to say, or never will have again.
     pub budget: Option<Budgeted>,
+    /// Which of the campaign's variants the customer has drawn.
+    pub variant: Option<Box<str>>,
 }
 
 /// What a match is to the budgets of its campaign.
@@ -423,6 +425,7 @@ pub(crate) fn keep(
     let amount = rule.amount(event).ok().flatten().map(Amount::decimal);
     let won = OpenMatch {
         returns,
+        variant: (rule.variant(event.customer_id)).map(|it| it.as_str().into()),
         ..OpenMatch::new(rule, &winning, (reward, amount), occasion.now)
     };
     add(won, occasion.now, customer, sequels);

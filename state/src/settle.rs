@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use schemas::across::Budget;
 use schemas::{Amount, CampaignId, Claim, Counted, RefusalReason};
 
+use crate::breaker;
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
 use crate::decide::taken_together;
@@ -228,7 +229,7 @@ pub fn sweep(
     let oldest = partition.clock().saturating_sub(KEPT);
     let is_known = |identity, oldest| {
         let identities = [identity, marks_of(identity), began_of(identity)];
-        identities.iter().any(|it| is_known(*it, oldest))
+        breaker::is_kept(identity) || identities.iter().any(|it| is_known(*it, oldest))
     };
     partition.sweep(accounts, oldest, &is_known)
 }

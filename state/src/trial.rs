@@ -43,6 +43,9 @@ pub struct Trial<'r> {
     claims: i64,
 }
 
+/// Why what waited wins nothing, if its customer is in the campaign's holdout.
+const HELD_OUT: &str = "the customer is held out";
+
 /// An event whose time to wait is over, and nothing came between.
 #[derive(Debug, Clone, Serialize)]
 pub struct Over {
@@ -62,6 +65,11 @@ impl Over {
     /// Whether it wins.
     pub fn wins(&self) -> bool {
         self.why.is_none()
+    }
+
+    /// Whether it would win, and its customer is held out.
+    pub fn is_held_out(&self) -> bool {
+        self.why == Some(HELD_OUT)
     }
 }
 
@@ -120,12 +128,13 @@ impl<'r> Trial<'r> {
                 confirm_at: open::confirm_at(self.rule, event.due),
                 event,
             };
+            let is_held_out = self.rule.holds_out(&id);
             let customer = self.customers.get_mut(&id);
             let is_granted = amount.zip(customer).map(|(amount, customer)| {
                 let history = self.rule.history();
                 let at = won.event.due;
                 let is_granted = history.is_none_or(|it| grant(it, at, amount, customer));
-                if is_granted && won.confirm_at.is_some() {
+                if is_granted && !is_held_out && won.confirm_at.is_some() {
                     open::add(held(&won, amount), at, customer, &mut self.sequels);
                     self.first_due = self.first_due.min(customer.due());
                 }
@@ -134,6 +143,7 @@ impl<'r> Trial<'r> {
             let why = match is_granted {
                 None => Some("its reward has no value"),
                 Some(false) => Some("a limit is used up"),
+                Some(true) if is_held_out => Some(HELD_OUT),
                 Some(true) => None,
             };
             let claim = claim_due(&won, nowhere());
@@ -265,6 +275,7 @@ impl<'r> Trial<'r> {
         };
         let mut winners = Winners {
             won: vec![self.rule],
+            held_out: Vec::new(),
             next: Vec::new(),
         };
         let sequels = self.sequels.len();

@@ -110,6 +110,10 @@ fn campaigns_share_as_the_document_says() {
             }
             won.sort();
             assert_eq!(json!(won), step["wins"], "{example:#}\nevent {number}");
+            let held_out = winners.held_out.iter().map(|it| it.id().as_str());
+            let held_out: Vec<&str> = held_out.collect();
+            let ought = step.get("held_out").cloned().unwrap_or(json!([]));
+            assert_eq!(json!(held_out), ought, "{example:#}\nevent {number}");
         }
     }
     assert!(count >= 2, "{count} examples");

@@ -139,6 +139,8 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
         ("matcher", "Write", format!("--topic {budgets}")),
         ("matcher", "Write", format!("--topic {refusals}")),
         ("matcher", "Write", format!("--topic {happenings}")),
+        ("matcher", "Read", format!("--topic {happenings}")),
+        ("campaign-admin", "Read", format!("--topic {happenings}")),
         ("matcher", "Read", format!("--group {settler}")),
         ("matcher", "Write", format!("--transactional-id {settler}-")),
         ("campaign-admin", "Read", format!("--topic {budgets}")),
@@ -171,6 +173,7 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
             format!("--transactional-id campaign-admin-{campaigns}"),
         ),
         ("operator", "Read", format!("--topic {letters}")),
+        ("operator", "Read", format!("--topic {refusals}")),
         ("operator", "Describe", format!("--group {reader}")),
     ];
     let page = read(&root().join("docs/security.md"));

@@ -113,12 +113,20 @@ mod tests {
                 "kind": "custom", "amount": "1", "currency": "USD", "percent": "1", "code": "c", "text": "t",
                 "template": "t",
             },
-            "description": "d", "labels": {"a": "b"},
+            "description": "d", "labels": {"a": "b"}, "holdout": "10%", "experiment": "e",
+            "variants": [{"name": "a", "weight": 1, "reward": {"kind": "custom"}}],
+            "breaker": {"rate": "1/s", "share": "1%", "min_events": 1},
+            "tripped": {"at": time, "by": "share", "matches": 1, "events": 1, "breaker": {"share": "1%"}},
         });
         let campaign: schemas::Campaign = serde_json::from_value(campaign).unwrap();
         assert_eq!(campaign.unknown_fields().count(), 0);
         let campaign = serde_json::to_value(&campaign).unwrap();
         assert_eq!(properties("CampaignDocument"), fields(&campaign));
+        assert_eq!(
+            properties("VariantDocument"),
+            fields(&campaign["variants"][0])
+        );
+        assert_eq!(properties("TrippedDocument"), fields(&campaign["tripped"]));
         assert_eq!(properties("RewardDocument"), fields(&campaign["reward"]));
         assert_eq!(
             properties("ScheduleDocument"),
@@ -186,7 +194,7 @@ mod tests {
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
             "matched_at": time, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
-            "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
+            "variant": "a", "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
         });
         let reversal = json!({
             "reversal_id": "r:e:ten", "event_id": "r", "event_type": "t", "occurred_at": time,

@@ -53,6 +53,8 @@ pub(super) struct TrialResult {
     wins: bool,
     /// Whether it would win if the campaign was active.
     wins_if_active: bool,
+    /// Whether it would win, and does not because its customer is in the campaign's holdout.
+    held_out: bool,
     /// Why, or why not, condition by condition.
     #[schema(value_type = Object)]
     explanation: Explanation,
@@ -150,6 +152,7 @@ fn fare(
     Ok(TrialResult {
         wins: explanation.wins,
         wins_if_active: explanation.wins_if_active(),
+        held_out: explanation.is_held_out(),
         text: explanation.to_string(),
         explanation,
     })

@@ -21,6 +21,9 @@
 //!     expect: match
 //! ```
 //!
+//! Of a campaign with a `holdout` it may be expected that a customer is `held_out`, and of one with `variants` which `variant` a match
+//! is of. Both go by the `customer_id`, so tests of them say one.
+//!
 //! Of a campaign that holds its matches, or takes them back, it may be expected that the last entry makes one that is `pending`, or
 //! that one is `confirmed` or `reversed` by it, with the `amount` that is taken back and what is `left`:
 //!
@@ -146,6 +149,7 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         return Err(Failed::broken("/expect", EXPECT));
     };
     let expects_match = matches!(expected, Expected::Match | Expected::Pending);
+    let wanted = Verdict::of(expects_match, expected == Expected::HeldOut);
     let given = test.get("given").and_then(Json::as_array);
     let Some((last, before)) = given.and_then(|given| given.split_last()) else {
         let detail = "given is a list of one event or more";
@@ -178,19 +182,37 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         // What was over before is no news of this time.
         trial.take_over();
         clock.pass(&mut trial, span);
-        return passed(test, &mut trial, expects_match, place);
+        return passed(test, &mut trial, wanted, place);
     }
     let event = filled(last, before.len(), clock.next());
     let mut document = Document::new();
     let event = read(&event, &mut document, &place)?;
     let explanation = trial.take(&event);
-    if explanation.wins != expects_match {
+    let found = Verdict::of(explanation.wins, explanation.is_held_out());
+    if found != wanted {
         return Err(Failed {
             pointer: place,
-            expected: Some(verdict(expects_match)),
-            found: Some(verdict(explanation.wins)),
+            expected: Some(wanted.to_string()),
+            found: Some(found.to_string()),
             detail: explanation.to_string(),
         });
+    }
+    if let Some(variant) = test.get("variant") {
+        let drawn = explanation.experiment.as_ref();
+        let drawn = drawn
+            .and_then(|it| it.variant.as_ref())
+            .map(|it| it.as_str());
+        if !expects_match || drawn.is_none() {
+            return Err(Failed::broken("/variant", OF_A_VARIANT));
+        }
+        if variant.as_str() != drawn {
+            return Err(Failed {
+                pointer: "/variant".to_owned(),
+                expected: Some(format!("variant: {variant}")),
+                found: Some(format!("variant: {}", json!(drawn))),
+                detail: explanation.to_string(),
+            });
+        }
     }
     match (test.get("why"), test.get("reward")) {
         (None, None) => Ok(()),
@@ -204,13 +226,17 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     }
 }
 
-const EXPECT: &str = "expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`";
+const EXPECT: &str =
+    "expect is `match` or `no_match`, or `held_out`, `pending`, `confirmed` or `reversed`";
+
+const OF_A_VARIANT: &str = "variant is said of a match of a campaign that has variants";
 
 /// What a test expects of its last entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Match,
     NoMatch,
+    HeldOut,
     Pending,
     Confirmed,
     Reversed,
@@ -221,6 +247,7 @@ impl Expected {
         Some(match word {
             "match" => Self::Match,
             "no_match" => Self::NoMatch,
+            "held_out" => Self::HeldOut,
             "pending" => Self::Pending,
             "confirmed" => Self::Confirmed,
             "reversed" => Self::Reversed,
@@ -233,7 +260,7 @@ impl Expected {
         match self {
             Self::Confirmed => Some(MatchStatus::Confirmed),
             Self::Reversed => Some(MatchStatus::Reversed),
-            Self::Match | Self::NoMatch | Self::Pending => None,
+            Self::Match | Self::NoMatch | Self::HeldOut | Self::Pending => None,
         }
     }
 }
@@ -289,8 +316,32 @@ fn followed(
     Ok(())
 }
 
-fn verdict(wins: bool) -> String {
-    if wins { "a match" } else { "no match" }.to_owned()
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Match,
+    HeldOut,
+    NoMatch,
+}
+
+impl Verdict {
+    fn of(wins: bool, is_held_out: bool) -> Self {
+        match (wins, is_held_out) {
+            (true, _) => Self::Match,
+            (false, true) => Self::HeldOut,
+            (false, false) => Self::NoMatch,
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Match => "a match",
+            Self::HeldOut => "that its customer is held out",
+            Self::NoMatch => "no match",
+        })
+    }
 }
 
 /// Gives the trial the entry with that number: an event, or time that passes.
@@ -329,19 +380,21 @@ fn advance(entry: &Json, place: &str) -> Result<Option<Span>, Failed> {
 fn passed(
     test: &Json,
     trial: &mut Trial<'_>,
-    expects_match: bool,
+    wanted: Verdict,
     place: String,
 ) -> Result<(), Failed> {
     let over = trial.take_over();
     let won: Vec<&Over> = over.iter().filter(|over| over.wins()).collect();
-    if won.is_empty() == expects_match {
+    let found = Verdict::of(!won.is_empty(), over.iter().any(Over::is_held_out));
+    if found != wanted {
         return Err(Failed {
             pointer: place,
-            expected: Some(verdict(expects_match)),
-            found: Some(verdict(!expects_match)),
+            expected: Some(wanted.to_string()),
+            found: Some(found.to_string()),
             detail: account(trial, &over),
         });
     }
+    let expects_match = wanted == Verdict::Match;
     match (test.get("why"), test.get("reward")) {
         (None, None) => Ok(()),
         (Some(_), _) => Err(Failed::broken(
@@ -426,6 +479,9 @@ fn reason(why: &str, explanation: &Explanation) -> Result<(), Failed> {
     let mut failing = BTreeSet::new();
     if !explanation.schedule.held {
         failing.insert("schedule".to_owned());
+    }
+    if explanation.experiment.as_ref().is_some_and(|it| !it.held) {
+        failing.insert("holdout".to_owned());
     }
     add_failing(&explanation.when, &mut failing);
     let rewards = explanation.reward.iter().filter(|found| !found.held);

@@ -9,6 +9,7 @@
 
 mod exit;
 mod output;
+mod results;
 
 mod context;
 mod documents;

@@ -126,6 +126,7 @@ impl Emitter {
             reason,
             limit: limit.map(Cow::Borrowed),
             reward: Cow::Borrowed(&*prize.reward),
+            variant: prize.variant.as_deref().map(Cow::Borrowed),
             source: Source {
                 topic: Cow::Borrowed(&*claim.source.topic),
                 partition,
@@ -176,7 +177,8 @@ impl Emitter {
         self.write_happening(transaction, id, version, Happening::BudgetReset)
     }
 
-    fn write_happening(
+    /// Writes what happened to a campaign. Returns its size in bytes.
+    pub(super) fn write_happening(
         &self,
         transaction: &Open,
         campaign_id: CampaignId,

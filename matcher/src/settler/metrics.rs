@@ -23,6 +23,7 @@ pub struct SettlerMetrics {
     campaigns: Arc<Mutex<BTreeSet<String>>>,
     dead_letters: IntCounterVec,
     taken_before: IntCounter,
+    tripped: IntCounter,
 }
 
 /// A series of a campaign lives until its partition goes elsewhere; of more campaigns nothing is told here.
@@ -62,6 +63,10 @@ impl SettlerMetrics {
                 "Records of claims that can never be processed, by reason. Anything but 0 is an alarm.",
                 &["reason"],
             ),
+            tripped: metrics.counter(
+                "settler_breakers_tripped_total",
+                "Campaigns that went past their breaker, and are held back until a person resumes them.",
+            ),
             taken_before: metrics.counter(
                 "settler_torn_transactions_total",
                 "Records that came again although their results are committed. Anything but 0 is an alarm: the log was torn (KAFKA-17754).",
@@ -88,6 +93,7 @@ impl SettlerMetrics {
             self.dead_letters.with_label_values(&[code]).inc();
         }
         self.taken_before.inc_by(tally.taken_before);
+        self.tripped.inc_by(tally.tripped);
     }
 
     fn set_used(&self, campaign: &str, percent: u64) {
@@ -129,6 +135,7 @@ pub(super) struct Tally {
     used: BTreeMap<String, u64>,
     dead_letters: Vec<&'static str>,
     taken_before: u64,
+    tripped: u64,
 }
 
 impl Tally {
@@ -165,6 +172,10 @@ impl Tally {
                 self.used.insert(campaign.to_owned(), percent);
             }
         }
+    }
+
+    pub(super) fn tripped(&mut self) {
+        self.tripped += 1;
     }
 
     pub(super) fn came_again(&mut self) {

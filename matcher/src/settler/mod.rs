@@ -6,6 +6,7 @@
 //! too, and says when a return gives the budget something back. It is the same [`Worker`](crate::worker) with a
 //! [`Duty`] of its own: what is used of budgets is its state, with `budget-state` as changelog.
 
+mod breaker;
 mod emit;
 mod metrics;
 mod settings;
@@ -271,6 +272,9 @@ impl Duty for Settle {
         };
         let Some(value) = message.payload() else {
             match record::header(message, header::CONTROL) {
+                Some(word) if word == Control::Count.word().as_bytes() => {
+                    return self.take_count(batch, (partition, arrival), message);
+                }
                 Some(word) if word == Control::ResetBudget.word().as_bytes() => {
                     self.reset(batch, (partition, arrival), message)?;
                 }

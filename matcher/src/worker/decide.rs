@@ -13,12 +13,14 @@ use service::kafka::record;
 use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided, Winners};
 
 use super::Rebuild;
+use super::breakers::BreakerCounts;
 use super::clock::Clock;
 use super::dead_letters::DeadLetters;
 use super::duty::{Batch, Duty};
 use super::emit::{Emitter, Outputs, Written};
+use super::held_out::HeldOut;
 use super::metrics::{Tally, WorkerMetrics};
-use crate::campaigns::Counted;
+use crate::campaigns::{Armed, Counted};
 use crate::group::Until;
 
 /// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
@@ -32,6 +34,7 @@ pub(crate) struct DecideSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) claims_topic: String,
+    pub(crate) refusals_topic: String,
     pub(crate) dead_letters_topic: String,
     pub(crate) times: EventTimes,
     /// How matches are written.
@@ -50,6 +53,7 @@ pub(crate) struct Decide {
     clock: Clock,
     emitter: Emitter,
     dead_letters: DeadLetters,
+    breakers: BreakerCounts,
     tally: Tally,
 }
 
@@ -58,13 +62,14 @@ impl Decide {
     pub(crate) fn new(
         settings: DecideSettings,
         reader: Reader,
-        (in_force, counted): (Arc<ArcSwap<RuleSet>>, Counted),
+        (in_force, counted, armed): (Arc<ArcSwap<RuleSet>>, Counted, Armed),
         metrics: WorkerMetrics,
     ) -> Self {
         let outputs = Outputs {
             matches: settings.matches_topic,
             claims: settings.claims_topic,
             events: settings.events_topic,
+            refusals: settings.refusals_topic,
         };
         Self {
             rules: in_force.load_full(),
@@ -76,6 +81,7 @@ impl Decide {
             clock: Clock::default(),
             emitter: Emitter::new(outputs, settings.encoding),
             dead_letters: DeadLetters::new(settings.dead_letters_topic),
+            breakers: BreakerCounts::new(armed),
             tally: Tally::default(),
         }
     }
@@ -174,8 +180,18 @@ impl Decide {
             let won = (*rule, *place);
             let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
+            self.breakers.matched(rule, arrival.time);
             let bytes = Self::count(&mut self.tally, &written, message.timestamp());
             batch.load.output_bytes += STATE_BYTES + bytes;
+        }
+        for (rule, place) in &amends.held_out {
+            let claim = amends.claim(rule, *place);
+            let kept = HeldOut::of_claim(&claim);
+            let written = self
+                .emitter
+                .write_held_out(&batch.transaction, Some(message), &kept);
+            batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
+            self.tally.held_out += 1;
         }
         Ok(())
     }
@@ -185,6 +201,7 @@ impl Duty for Decide {
     fn begin(&mut self) {
         self.rules = self.in_force.load_full();
         self.tally = Tally::default();
+        self.breakers.begin();
     }
 
     fn take(
@@ -227,7 +244,9 @@ impl Duty for Decide {
         };
         match decided {
             Ok(Decided::New(event, decided_at)) => {
+                self.breakers.event(arrival.time);
                 for rule in &winners.won {
+                    self.breakers.matched(rule, arrival.time);
                     let transaction = &batch.transaction;
                     let written = (self.emitter).write_won(
                         transaction,
@@ -238,6 +257,14 @@ impl Duty for Decide {
                     let written = written.map_err(Rebuild::Produce)?;
                     let bytes = Self::count(&mut self.tally, &written, message.timestamp());
                     batch.load.output_bytes += STATE_BYTES + bytes;
+                }
+                for rule in &winners.held_out {
+                    let place = (message.partition(), message.offset());
+                    let kept = HeldOut::of_event(rule, &event, place, &self.emitter.outputs);
+                    let written =
+                        (self.emitter).write_held_out(&batch.transaction, Some(message), &kept);
+                    batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+                    self.tally.held_out += 1;
                 }
             }
             Ok(Decided::Duplicate(event)) => self.tally.repeated(event.event_type),
@@ -271,10 +298,17 @@ impl Duty for Decide {
             let transaction = &batch.transaction;
             batch.load.output_bytes += match due {
                 Due::Match(won) => {
+                    self.breakers.matched(won.rule, time);
                     let written = self.emitter.write_due(transaction, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
                     Self::count(&mut self.tally, &written, when)
+                }
+                Due::HeldOut(kept) => {
+                    self.tally.held_out += 1;
+                    let kept = HeldOut::of_due(kept, number, &self.emitter.outputs);
+                    let written = self.emitter.write_held_out(transaction, None, &kept);
+                    written.map_err(Rebuild::Produce)?
                 }
                 Due::Sequel {
                     customer_id,
@@ -288,6 +322,13 @@ impl Duty for Decide {
             };
         }
         Ok(!due.is_empty())
+    }
+
+    fn end(&mut self, batch: &mut Batch) -> Result<(), Rebuild> {
+        let claims = &self.emitter.outputs.claims;
+        let told = self.breakers.tell(&batch.transaction, claims);
+        batch.load.output_bytes += told.map_err(Rebuild::Produce)?;
+        Ok(())
     }
 
     fn has_answer(&self, until: Until) -> bool {
@@ -305,6 +346,7 @@ impl Duty for Decide {
     fn committed(&mut self, records: usize) {
         self.metrics.committed(&self.tally, records);
         self.dead_letters.committed();
+        self.breakers.committed();
     }
 
     fn too_large(&mut self) {

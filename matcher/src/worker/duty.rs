@@ -39,6 +39,11 @@ pub(crate) trait Duty {
         at: (i32, i64),
     ) -> Result<bool, Rebuild>;
 
+    /// The batch is about to be committed: writes to the transaction what is told of it as a whole.
+    fn end(&mut self, _: &mut Batch) -> Result<(), Rebuild> {
+        Ok(())
+    }
+
     /// Whether what was waited for is known.
     fn has_answer(&self, until: Until) -> bool;
 

@@ -26,11 +26,12 @@ pub(super) struct Outputs {
     pub(super) claims: String,
     /// Where events come from.
     pub(super) events: String,
+    pub(super) refusals: String,
 }
 
 /// Writes matches and claims. What a campaign wins that has a budget is a claim.
 pub(super) struct Emitter {
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
     matches: MatchRecords,
     claim: Vec<u8>,
 }
@@ -84,6 +85,7 @@ impl Emitter {
             campaign_version: rule.version(),
             campaigns_offset: rule.offset(),
             reward,
+            variant: (rule.variant(event.customer_id)).map(|it| Cow::Borrowed(it.as_str())),
             source,
             kept: rule
                 .history()
@@ -129,6 +131,8 @@ impl Emitter {
             campaign_version: due.rule.version(),
             campaigns_offset: due.rule.offset(),
             reward: Cow::Borrowed(&*due.reward),
+            // What waits has no variants.
+            variant: None,
             source,
             kept: due.confirm_at.map(|confirm_at| Kept {
                 matched_at: due.matched_at,
@@ -256,6 +260,7 @@ impl<'a> Won<'a> {
             campaign_version: claim.prize.campaign_version,
             campaigns_offset: claim.prize.campaigns_offset,
             reward: Cow::Borrowed(&*claim.prize.reward),
+            variant: claim.prize.variant.as_deref().map(Cow::Borrowed),
             source: Source {
                 topic: Cow::Borrowed(&*source.topic),
                 partition: source.partition,

@@ -8,6 +8,7 @@
 //!
 //! Nothing is shared between workers but the campaigns and counters.
 
+mod breakers;
 mod clock;
 mod customers;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod decide;
 mod disk;
 mod duty;
 mod emit;
+mod held_out;
 mod kept;
 mod matches;
 mod metrics;
@@ -349,7 +351,7 @@ impl<D: Duty> Worker<D> {
         customers: &mut Customers,
         state: State,
     ) -> Result<Idle, Rebuild> {
-        let batch = match state {
+        let mut batch = match state {
             State::Idle(idle) => return Ok(idle),
             State::Batch(batch) => batch,
         };
@@ -362,6 +364,7 @@ impl<D: Duty> Worker<D> {
             customers.roll_back();
             return self.abandon(group, batch.transaction.abort()?);
         };
+        self.duty.end(&mut batch)?;
         let mut written = Vec::new();
         for (number, partition) in customers.changed(&|it| self.duty.sweep(it))? {
             let changelog = &self.settings.memory.changelog.topic;

@@ -104,6 +104,7 @@ impl Input<'_> {
             let mut won = self.open()?;
             if version > SECOND {
                 won.budget = self.budgeted()?;
+                won.variant = self.optional(Self::text)?;
             }
             customer.open.push(won);
         }
@@ -133,6 +134,7 @@ impl Input<'_> {
             reversed: self.decimal()?,
             is_reversed: self.truth()?,
             budget: None,
+            variant: None,
         })
     }
 

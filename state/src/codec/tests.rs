@@ -42,6 +42,7 @@ fn open() -> OpenMatch {
         reversed: Decimal::new(333, 2),
         is_reversed: false,
         budget: None,
+        variant: None,
     }
 }
 
@@ -140,6 +141,23 @@ fn what_the_settler_has_to_say_comes_back_and_who_has_nothing_of_it_is_written_a
         taken: Returned::Whole,
         has_found: true,
     });
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written[0], 3);
+    assert_eq!(read(&written).unwrap(), customer);
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_variant_comes_back_and_costs_a_version_only_where_there_is_one() {
+    let mut customer = read(FIRST_RELEASE).unwrap();
+    let variant = Some("double".into());
+    customer.open = vec![open(), OpenMatch { variant, ..open() }];
     let mut written = Vec::new();
     write(&customer, &mut written);
     assert_eq!(written[0], 3);

@@ -128,6 +128,7 @@ impl Machine {
                     let id = it.rule.id().to_string();
                     (id, it.event.event_id.into_string())
                 }
+                Due::HeldOut(it) => panic!("{} holds out nobody", it.rule.id()),
                 Due::Sequel { sequel, .. } => {
                     assert_eq!(sequel.reversal, None);
                     let (won, reversed) = (&sequel.won, sequel.won.reversed.normalize());

@@ -69,7 +69,7 @@ fn a_broken_campaign_leaves_its_last_good_version_in_force_and_is_told() {
     let mut other_id = oracle::document(CHANGING, 2);
     other_id["id"] = json!("small-or-german");
     let mut unsupported = oracle::document(CHANGING, 2);
-    unsupported["holdout"] = json!("10%");
+    unsupported["audience"] = json!(["vip"]);
     let broken = [
         pattern,
         other_id,

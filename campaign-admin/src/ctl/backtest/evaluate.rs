@@ -30,6 +30,10 @@ pub(super) struct Totals {
     pub(super) confirmed: u64,
     /// Returns that took back a match, or a part of it.
     pub(super) reversals: u64,
+    /// What was kept from customers who are held out.
+    pub(super) held_out: u64,
+    /// Matches by campaign and variant.
+    pub(super) variants: BTreeMap<String, BTreeMap<String, u64>>,
     /// Claims for which a budget left no room.
     pub(super) refusals: u64,
     /// Events that count for nothing because one of their id was there before.
@@ -59,10 +63,20 @@ pub(super) struct Found {
     pub(super) matches: Vec<u8>,
 }
 
+/// A match as it is counted: the campaign, and the variant that its customer has drawn.
+pub(super) type Counted<'a> = (&'a str, Option<&'a str>);
+
 /// What was found of an event.
 pub(super) enum Sight {
     /// It won something; its matches end there.
-    Won { hash: u64, matches: u32, end: usize },
+    Won {
+        hash: u64,
+        matches: u32,
+        held_out: u32,
+        /// Campaigns that have variants, and the one that was drawn.
+        variants: Vec<(String, String)>,
+        end: usize,
+    },
     /// It was done at that time, and concerns no campaign.
     Passed { at: i64 },
     /// It concerns campaigns that ask for more than the event.
@@ -73,6 +87,8 @@ pub(super) enum Sight {
 struct MatchLine<'a> {
     event_id: &'a str,
     campaign_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
 }
 
 /// Evaluates all events, and lets time pass after the last of them. `progress` is told how many bytes are done.
@@ -209,9 +225,14 @@ fn work(
 impl Found {
     /// Decides an event on its own.
     fn decide(&mut self, event: &Event<'_>, concerned: &[&Rule], wants_matches: bool) {
-        let mut matches = 0;
+        let (mut matches, mut held_out) = (0, 0);
+        let mut variants = Vec::new();
         for rule in concerned {
             match state::judge_alone(rule, event) {
+                Verdict::Won if rule.holds_out(event.customer_id) => {
+                    held_out += 1;
+                    continue;
+                }
                 Verdict::Won => matches += 1,
                 Verdict::UndefinedReward => {
                     self.totals.undefined_rewards += 1;
@@ -219,17 +240,23 @@ impl Found {
                 }
                 Verdict::NotWon => continue,
             }
+            let id = rule.id().as_str();
+            let variant = rule.variant(event.customer_id).map(|it| it.as_str());
+            if let Some(variant) = variant {
+                variants.push((id.to_owned(), variant.to_owned()));
+            }
             if wants_matches {
-                let id = rule.id().as_str();
-                write_match(event.event_id, id, &mut self.matches);
+                write_match(event.event_id, (id, variant), &mut self.matches);
             }
         }
-        if matches > 0 {
+        if matches + held_out > 0 {
             // As in the matcher, where each customer has their own.
             let customer = state::event_hash(event.customer_id).rotate_left(32);
             self.sights.push(Sight::Won {
                 hash: customer ^ state::event_hash(event.event_id),
                 matches,
+                held_out,
+                variants,
                 end: self.matches.len(),
             });
         }
@@ -247,10 +274,12 @@ impl Found {
 }
 
 /// Writes a match as a line.
-pub(super) fn write_match(event_id: &str, campaign_id: &str, out: &mut Vec<u8>) {
+pub(super) fn write_match(event_id: &str, won: Counted<'_>, out: &mut Vec<u8>) {
+    let (campaign_id, variant) = won;
     let line = MatchLine {
         event_id,
         campaign_id,
+        variant,
     };
     serde_json::to_writer(&mut *out, &line).expect("strings can be written to memory");
     out.push(b'\n');
@@ -288,10 +317,31 @@ struct SequelLine<'a> {
 }
 
 impl Totals {
+    /// Counts a match.
+    pub(super) fn won(&mut self, (campaign_id, variant): Counted<'_>) {
+        self.matches += 1;
+        if let Some(variant) = variant {
+            self.drew(campaign_id, variant);
+        }
+    }
+
+    /// Counts a match for its variant.
+    pub(super) fn drew(&mut self, campaign_id: &str, variant: &str) {
+        let counts = self.variants.entry(campaign_id.to_owned()).or_default();
+        *counts.entry(variant.to_owned()).or_default() += 1;
+    }
+
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
         self.refusals += other.refusals;
+        self.held_out += other.held_out;
+        for (campaign, counts) in other.variants {
+            let own = self.variants.entry(campaign).or_default();
+            for (variant, count) in counts {
+                *own.entry(variant).or_default() += count;
+            }
+        }
         self.duplicates += other.duplicates;
         self.confirmed += other.confirmed;
         self.reversals += other.reversals;

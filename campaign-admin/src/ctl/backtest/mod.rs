@@ -117,6 +117,8 @@ impl Backtest {
             "confirmed": totals.confirmed,
             "reversals": totals.reversals,
             "refusals": totals.refusals,
+            "held_out": totals.held_out,
+            "variants": totals.variants,
             "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
@@ -151,6 +153,17 @@ impl Backtest {
                     "{} matches that were held were confirmed; returns took {} times something back",
                     totals.confirmed, totals.reversals
                 ));
+            }
+            if totals.held_out > 0 {
+                note(format_args!(
+                    "{} matches were kept from customers who are held out",
+                    totals.held_out
+                ));
+            }
+            for (campaign, counts) in &totals.variants {
+                let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+                let counts: Vec<_> = counts.collect();
+                note(format_args!("matches of {campaign}: {}", counts.join(", ")));
             }
             if totals.refusals > 0 {
                 let count = totals.refusals;

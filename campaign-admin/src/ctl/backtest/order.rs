@@ -13,7 +13,7 @@ use state::{
     claim, claim_due, give_back,
 };
 
-use super::evaluate::{Found, Sight, Totals, write_match, write_sequel};
+use super::evaluate::{Counted, Found, Sight, Totals, write_match, write_sequel};
 
 /// The engine and what it remembers.
 pub(super) struct Order<'r> {
@@ -59,9 +59,19 @@ impl<'r> Order<'r> {
         let mut begin = 0;
         for sight in found.sights {
             match sight {
-                Sight::Won { hash, matches, end } => {
+                Sight::Won {
+                    hash,
+                    matches,
+                    held_out,
+                    variants,
+                    end,
+                } => {
                     if self.seen.insert(hash) {
                         totals.matches += u64::from(matches);
+                        totals.held_out += u64::from(held_out);
+                        for (campaign, variant) in &variants {
+                            totals.drew(campaign, variant);
+                        }
                         out.extend_from_slice(&found.matches[begin..end]);
                     } else {
                         totals.duplicates += 1;
@@ -114,11 +124,14 @@ impl<'r> Order<'r> {
         match (self.engine).decide(line, arrival, self.rules, partition, winners) {
             Ok(Decided::New(event, _)) => {
                 let mut claims = Vec::new();
+                totals.held_out += winners.held_out.len() as u64;
                 for rule in &winners.won {
                     if rule.totals().is_empty() {
-                        totals.matches += 1;
+                        let variant = rule.variant(event.customer_id).map(|it| it.as_str());
+                        let won = (rule.id().as_str(), variant);
+                        totals.won(won);
                         if self.wants_matches {
-                            write_match(event.event_id, rule.id().as_str(), out);
+                            write_match(event.event_id, won, out);
                         }
                     } else if let Some(claim) = claim(rule, &event, nowhere(), winners) {
                         claims.push(claim.into_owned());
@@ -192,9 +205,10 @@ impl<'r> Order<'r> {
                         totals.matches += 1;
                         if self.wants_matches {
                             let id = won.rule.id().as_str();
-                            write_match(&won.event.event_id, id, out);
+                            write_match(&won.event.event_id, (id, None), out);
                         }
                     }
+                    Due::HeldOut(_) => totals.held_out += 1,
                     Due::Match(won) => claims.push(claim_due(won, nowhere()).into_owned()),
                     Due::Sequel { sequel, .. } => self.follow(sequel, totals, out),
                 }
@@ -219,16 +233,20 @@ impl<'r> Order<'r> {
             let id = CampaignId::new(&*claim.prize.campaign_id).ok();
             let rule = id.and_then(|id| self.rules.rule(&id));
             let settled = settle(&claim, arrival, rule, &mut self.budgets)?;
-            if let Settled::Granted { counted, .. } = settled {
-                totals.matches += 1;
+            if let Settled::Granted {
+                counted: places, ..
+            } = settled
+            {
+                let won = counted(&claim);
+                totals.won(won);
                 if self.wants_matches {
-                    write_match(&claim.event_id, &claim.prize.campaign_id, out);
+                    write_match(&claim.event_id, won, out);
                 }
                 if claim.kept.is_some() {
                     let grant = Grant {
                         claim: arrival.offset,
                         granted_at: claim.counts_at,
-                        counted,
+                        counted: places,
                     };
                     let partition = &mut self.partition;
                     (self.engine).keep_granted(&claim, &grant, arrival.time, partition)?;
@@ -238,15 +256,17 @@ impl<'r> Order<'r> {
             }
             totals.refusals += 1;
             let amends = (self.engine).amend(claim, self.rules, &mut self.partition)?;
+            totals.held_out += amends.held_out.len() as u64;
             for (rule, place) in &amends.won {
                 let next = amends.claim(rule, *place);
                 if !rule.totals().is_empty() {
                     claims.push_back(next.into_owned());
                     continue;
                 }
-                totals.matches += 1;
+                let won = counted(&next);
+                totals.won(won);
                 if self.wants_matches {
-                    write_match(&next.event_id, &next.prize.campaign_id, out);
+                    write_match(&next.event_id, won, out);
                 }
             }
         }
@@ -257,6 +277,12 @@ impl<'r> Order<'r> {
         self.budgets.changes(|_| {}).commit(None)?;
         self.partition.changes(|_| {}).commit(None)
     }
+}
+
+/// What a claim wins.
+fn counted<'c>(claim: &'c Claim<'_>) -> Counted<'c> {
+    let prize = &claim.prize;
+    (&prize.campaign_id, prize.variant.as_deref())
 }
 
 /// A file has no topic.
