@@ -17,6 +17,7 @@ use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
+use crate::audiences::{AudienceMetrics, AudienceSource, Audiences, Wanted};
 use crate::campaigns::{Budgets, CampaignMetrics, Counted, Follower, FollowerSettings};
 use crate::group::{GroupMetrics, Orphans};
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
@@ -77,6 +78,7 @@ impl Matcher {
         let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
         let counted = Counted::default();
         let budgets = Budgets::default();
+        let audiences_wanted = Wanted::default();
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
@@ -86,6 +88,7 @@ impl Matcher {
             rules: Arc::clone(&rules),
             counted: counted.clone(),
             budgets: budgets.clone(),
+            audiences: audiences_wanted.clone(),
             metrics: CampaignMetrics::new(metrics),
             component: health.component("campaigns"),
             heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
@@ -115,6 +118,7 @@ impl Matcher {
                 budgets,
                 counted,
             },
+            audiences: (audiences_wanted, AudienceMetrics::new(metrics)),
             matchers: Role {
                 metrics: WorkerMetrics::new(metrics),
                 kept: KeptMetrics::of_matchers(metrics),
@@ -169,6 +173,7 @@ struct Pool {
     schemas: Component,
     runtime: tokio::runtime::Handle,
     campaigns: Campaigns,
+    audiences: (Wanted, AudienceMetrics),
     matchers: Role<WorkerMetrics>,
     settlers: Role<SettlerMetrics>,
     health: Health,
@@ -203,6 +208,7 @@ impl Pool {
                     decide_settings(&self.settings, encoding),
                     self.documents.reader(),
                     (Arc::clone(&campaigns.rules), campaigns.counted.clone()),
+                    self.audiences(),
                     self.matchers.metrics.clone(),
                 );
                 self.begin(scope, settings, duty, &self.matchers);
@@ -217,6 +223,16 @@ impl Pool {
                 self.begin(scope, settings, duty, &self.settlers);
             }
         });
+    }
+
+    /// The audiences of a worker.
+    fn audiences(&self) -> Audiences {
+        let source = AudienceSource {
+            kafka: self.settings.kafka.clone(),
+            topic: self.settings.topics.audience_members_topic.clone(),
+        };
+        let (wanted, metrics) = self.audiences.clone();
+        Audiences::new(source, wanted, metrics)
     }
 
     /// Starts the thread of a worker.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::{Amount, Campaign, CampaignId, Event, Priority, Schedule, Status};
+use schemas::{Amount, Audience, Campaign, CampaignId, Event, Priority, Schedule, Status};
 use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
@@ -41,6 +41,8 @@ pub struct Rule {
     pattern: Pattern,
     worth: Worth,
     history: Option<Box<History>>,
+    /// None: everybody.
+    audience: Option<Box<Audience>>,
     /// Of what is counted, too; None if that is the pattern.
     interest: Option<Pattern>,
     offset: i64,
@@ -80,6 +82,7 @@ impl Rule {
             pattern,
             worth,
             history: history.map(Box::new),
+            audience: campaign.audience.map(Box::new),
             interest,
             offset: NO_OFFSET,
             document: document.into(),
@@ -143,6 +146,11 @@ impl Rule {
     /// What it asks about the customer beyond the event; none if nothing.
     pub fn history(&self) -> Option<&History> {
         self.history.as_deref()
+    }
+
+    /// Whom it is for; none if everybody. What others do is counted, and wins nothing.
+    pub fn audience(&self) -> Option<&Audience> {
+        self.audience.as_deref()
     }
 
     /// Whether matches that it has made may be taken back, also when nothing wins it any more: it is in force for that.

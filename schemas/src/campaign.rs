@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
 use crate::{
-    CampaignId, GroupName, Priority, ReverseOn, Reward, RewardFormError, Schedule, Span, Stacking,
-    When,
+    Audience, CampaignId, GroupName, Priority, ReverseOn, Reward, RewardFormError, Schedule, Span,
+    Stacking, When,
 };
 
 /// A campaign as it stands in the compacted topic.
@@ -36,6 +36,9 @@ pub struct Campaign {
     pub when: When,
     /// What a match is worth.
     pub reward: Reward,
+    /// Whom it is for; everybody, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     /// What the customer must have done besides; all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub across: Vec<Across>,
@@ -183,7 +186,7 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 2] = ["audience", "holdout"];
+const UNSUPPORTED: [&str; 1] = ["holdout"];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -430,6 +433,12 @@ mod tests {
                 "across",
                 json!([{"absent": true, "when": {}, "within": "1d"}, {"absent": true, "when": {}, "within": "2d"}]),
                 "several conditions with absent",
+            ),
+            ("audience", json!([]), "audience is empty"),
+            (
+                "audience",
+                json!([{"nor": "staff"}]),
+                "unknown field `nor`, expected `not`",
             ),
             ("priority", json!("high"), "invalid type: string"),
             (

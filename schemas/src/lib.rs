@@ -32,6 +32,7 @@ pub mod span;
 pub mod when;
 
 pub mod across;
+pub mod audience;
 pub mod campaign;
 pub mod campaign_event;
 pub mod change;
@@ -48,6 +49,7 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
+pub use audience::{Audience, AudienceRecord, AudienceRecordError};
 pub use campaign::{Campaign, CampaignError, Status};
 pub use campaign_event::{CampaignEvent, Happening};
 pub use change::{CampaignChange, ChangeAction};
@@ -57,7 +59,7 @@ pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
 pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
-pub use ids::{CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
+pub use ids::{AudienceName, CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};

@@ -29,6 +29,7 @@ mod backtest;
 mod events;
 mod try_out;
 
+mod audience;
 mod budget;
 mod customer;
 

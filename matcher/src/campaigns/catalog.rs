@@ -79,6 +79,7 @@ pub struct Catalog {
     live: LiveRules,
     remembered: Counts,
     budgets: BudgetChanges,
+    asks_audiences: bool,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -140,6 +141,7 @@ impl Catalog {
             self.remembered.remove(&before);
         }
         self.remembered.add(&rule);
+        self.asks_audiences |= rule.audience().is_some();
         self.live.put(rule);
         Ok(stored)
     }
@@ -161,6 +163,11 @@ impl Catalog {
         self.remembered.publish(counted, || store(live.rule_set()));
         // Last, for it says that all else is in force.
         self.budgets.publish(budgets, next_offset);
+    }
+
+    /// Whether some campaign is not for everybody, or was not once.
+    pub fn asks_audiences(&self) -> bool {
+        self.asks_audiences
     }
 
     /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].

@@ -19,6 +19,8 @@ use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use super::merges::Merges;
+use crate::audiences::Wanted;
+
 use super::{Applied, Budgets, CampaignMetrics, CampaignRecord, Catalog, Counted};
 
 const IDLE: Duration = Duration::from_millis(100);
@@ -44,6 +46,8 @@ pub struct Follower {
     pub counted: Counted,
     /// The campaigns that have budgets.
     pub budgets: Budgets,
+    /// Whether audiences are asked for.
+    pub audiences: Wanted,
     /// What is told of the campaigns.
     pub metrics: CampaignMetrics,
     /// Ready once the topic was read to its end.
@@ -110,6 +114,9 @@ impl Follower {
             }
             pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
+                if catalog.asks_audiences() {
+                    self.audiences.begin();
+                }
                 catalog.put_in_force((&self.counted, &self.budgets), next_offset, |rules| {
                     self.rules.store(Arc::new(rules));
                 });

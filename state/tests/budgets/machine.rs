@@ -7,7 +7,7 @@ use rules::decide::Record;
 use rules::{Rule, RuleSet};
 use schemas::{Campaign, CampaignId, Claim, Limits, Reader, Source, Span};
 use state::settle::{Settled, reset, settle};
-use state::{Arrival, Decided, Engine, EventTimes, Partition, Winners, claim};
+use state::{Arrival, Decided, Engine, EventTimes, Members, Partition, Winners, claim};
 
 use super::scene::{Buy, End, Scene};
 
@@ -167,7 +167,7 @@ impl Machine {
                         record,
                         arrival,
                         &self.rules,
-                        partition,
+                        (partition, &mut &Members::default()),
                         &mut winners,
                     );
                     let Decided::New(event, _) = decided.unwrap() else {

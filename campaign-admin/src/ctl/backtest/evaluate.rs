@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
 use schemas::{Amount, Event, Limits, MatchStatus, Reader, Span, Unread};
 use serde::Serialize;
-use state::{Sequel, Verdict};
+use state::{Members, Sequel, Verdict, admits};
 
 use super::order::Order;
 
@@ -81,7 +81,7 @@ struct MatchLine<'a> {
 /// The events cannot be read, or the matches not written.
 pub(super) fn all(
     events: impl Read + Send,
-    (rules, advance): (&RuleSet, Option<Span>),
+    (rules, members, advance): (&RuleSet, &Members, Option<Span>),
     threads: NonZero<usize>,
     mut matches: Option<&mut (impl Write + Send)>,
     mut progress: impl FnMut(u64),
@@ -94,11 +94,11 @@ pub(super) fn all(
         let reading = scope.spawn(move || read(events, &send_block));
         for _ in 0..threads.get() {
             let (blocks, send_found) = (&blocks, send_found.clone());
-            scope.spawn(move || work(blocks, &send_found, rules, wants_matches));
+            scope.spawn(move || work(blocks, &send_found, (rules, members), wants_matches));
         }
         drop(send_found);
         let mut totals = Totals::default();
-        let mut order = Order::new(rules, wants_matches);
+        let mut order = Order::new(rules, members, wants_matches);
         let mut written = Vec::new();
         let (mut next, mut done) = (0, 0);
         let mut early = BTreeMap::new();
@@ -159,7 +159,7 @@ fn read(mut events: impl Read, blocks: &SyncSender<Block>) -> std::io::Result<()
 fn work(
     blocks: &Mutex<Receiver<Block>>,
     send_found: &SyncSender<Found>,
-    rules: &RuleSet,
+    (rules, members): (&RuleSet, &Members),
     wants_matches: bool,
 ) {
     let mut decider = Decider::new(Reader::json(), Limits::default());
@@ -188,7 +188,14 @@ fn work(
             found.totals.events += 1;
             match decider.decide(line, rules, &mut winners) {
                 Ok(event) if in_order => found.sight(&event, &winners, range),
-                Ok(event) => found.decide(&event, &winners, wants_matches),
+                Ok(event) => {
+                    let is_meant = |rule: &Rule| {
+                        let audience = rule.audience();
+                        audience.is_none() || admits(rule, members.of(event.customer_id))
+                    };
+                    winners.retain(|rule| is_meant(rule));
+                    found.decide(&event, &winners, wants_matches);
+                }
                 Err(Unread::Never(reason)) => {
                     *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
                 }
@@ -331,7 +338,7 @@ mod tests {
         let threads = NonZero::new(threads).unwrap();
         let totals = all(
             events.as_bytes(),
-            (&rules(), None),
+            (&rules(), &Members::default(), None),
             threads,
             Some(&mut matches),
             |_| {},
