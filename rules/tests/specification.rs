@@ -116,7 +116,7 @@ fn every_audience_is_met_by_the_customers_that_it_says() {
     assert!(examples.len() >= 4, "{} examples", examples.len());
     for (line, example) in examples {
         let campaign = json!({
-            "id": "c", "name": "c", "when": {"event_type": ["purchase"]}, "reward": {"kind": "credit"},
+            "id": "c", "name": "c", "when": {"event_type": ["purchase"]}, "reward": {"kind": "custom"},
             "audience": example["audience"],
         });
         let rule = check::campaign(&campaign).map_err(|problems| problems[0].to_string());

@@ -130,7 +130,7 @@ mod tests {
     fn an_audience_without_members_is_strange() {
         let campaign = json!({
             "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
-            "reward": {"kind": "credit"}, "audience": ["vip", {"not": "staf"}],
+            "reward": {"kind": "custom"}, "audience": ["vip", {"not": "staf"}],
         });
         let campaign: Campaign = serde_json::from_value(campaign).unwrap();
         let known = [("vip".to_owned(), 3), ("staff".to_owned(), 1)].into();

@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_campaign_is_tried_on_customers_of_the_audiences_that_are_named() {
         let campaign = json!({
-            "id": "ten", "name": "Ten", "reward": {"kind": "credit"}, "when": {"event_type": ["purchase"]},
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"}, "when": {"event_type": ["purchase"]},
             "audience": ["vip", {"not": "staff"}],
         });
         let run = async |audiences: Value| {

@@ -263,7 +263,7 @@ fn what_is_no_audience_and_no_customer_is_told_and_changes_nothing() {
     assert_eq!(list.json()["audiences"], json!([]));
     // To name an audience that nobody is in is no mistake, but strange.
     let campaign =
-        "id: v\nname: v\nwhen: {event_type: [visit]}\naudience: [vip]\nreward: {kind: credit}\n";
+        "id: v\nname: v\nwhen: {event_type: [visit]}\naudience: [vip]\nreward: {kind: custom}\n";
     let file = installation.write("v.yaml", campaign);
     let check = installation.ctl(&["check", "-f", text(&file)]).exits(0);
     let said = check.out + &check.err;

@@ -393,4 +393,47 @@ mod tests {
         assert_eq!(matches.lines().count(), 2);
         assert_eq!(run("", 2).0, Totals::default());
     }
+
+    #[test]
+    fn campaigns_for_an_audience_are_won_by_its_customers_whether_or_not_order_matters() {
+        let campaign = |id: &str, further: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","name":"n","when":{{"event_type":["t"]}},"reward":{{"kind":"custom"}},{further}}}"#
+            );
+            Arc::new(Rule::compile(Campaign::from_json(json.as_bytes()).unwrap()).unwrap())
+        };
+        let vip = campaign("vip", r#""audience":["vip"]"#);
+        let others = campaign("others", r#""audience":[{"not":"vip"}]"#);
+        let limited = campaign(
+            "limited",
+            r#""audience":["vip"],"limits":{"per_customer":{"times":1}}"#,
+        );
+        let mut members = Members::default();
+        members.add("vip", "c");
+        let other = event("e3", "{}").replace(r#""customer_id":"c""#, r#""customer_id":"d""#);
+        let events = [event("e1", "{}"), event("e2", "{}"), other].join("\n");
+        let run = |rules: RuleSet| {
+            let mut matches = Vec::new();
+            let threads = NonZero::new(2).unwrap();
+            let given = (&rules, &members, None);
+            all(
+                events.as_bytes(),
+                given,
+                threads,
+                Some(&mut matches),
+                |_| {},
+            )
+            .unwrap();
+            let text = String::from_utf8(matches).unwrap();
+            let lines = text.lines().map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                format!("{}:{}", line["event_id"], line["campaign_id"]).replace('"', "")
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let alone = run(RuleSet::build([vip.clone(), others.clone()]));
+        assert_eq!(alone, ["e1:vip", "e2:vip", "e3:others"]);
+        let all = run(RuleSet::build([vip, others, limited]));
+        assert_eq!(all, ["e1:limited", "e1:vip", "e2:vip", "e3:others"]);
+    }
 }
