@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
+use crate::audiences::{self, Audiences};
 use crate::breaker::Breakers;
 use crate::catalog::{Catalog, Topic};
 use crate::changelog::Changelog;
@@ -130,6 +131,15 @@ impl Admin {
             shutdown: shutdown.clone(),
         };
         threads.push(spawn("breakers", move || breakers.run())?);
+        let audiences = Audiences::new(&topics.audience_members_topic, settings.kafka.producer());
+        let follower = audiences::Follower {
+            audiences: audiences.clone(),
+            kafka: settings.kafka.clone(),
+            events_topic: topics.events_topic.clone(),
+            heartbeat: health.heartbeat("audiences", FOLLOWER_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("audiences", move || follower.run())?);
         let api = Api {
             archive: {
                 let documents = documents.clone();
@@ -138,6 +148,7 @@ impl Admin {
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
             customers: parts.changelog(&topics.customer_state_topic, &topics.events_topic),
             budgets: parts.changelog(&topics.budget_state_topic, &topics.claims_topic),
+            audiences,
             catalog: parts.catalog,
             changes,
         };

@@ -17,6 +17,7 @@ use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
+use crate::audiences::{AudienceMetrics, AudienceSource, Audiences, Wanted};
 use crate::campaigns::{
     Armed, Budgets, CampaignMetrics, Counted, Follower, FollowerSettings, TripFollower,
 };
@@ -87,6 +88,7 @@ impl Matcher {
             heartbeat: health.heartbeat("campaign-events", FOLLOWER_MAX_AGE),
             shutdown: shutdown.clone(),
         };
+        let audiences_wanted = Wanted::default();
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
@@ -98,6 +100,7 @@ impl Matcher {
             budgets: budgets.clone(),
             armed: armed.clone(),
             trips,
+            audiences: audiences_wanted.clone(),
             metrics: CampaignMetrics::new(metrics),
             component: health.component("campaigns"),
             heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
@@ -129,6 +132,7 @@ impl Matcher {
                 budgets,
                 counted,
             },
+            audiences: (audiences_wanted, AudienceMetrics::new(metrics)),
             matchers: Role {
                 metrics: WorkerMetrics::new(metrics),
                 kept: KeptMetrics::of_matchers(metrics),
@@ -184,6 +188,7 @@ struct Pool {
     runtime: tokio::runtime::Handle,
     armed: Armed,
     campaigns: Campaigns,
+    audiences: (Wanted, AudienceMetrics),
     matchers: Role<WorkerMetrics>,
     settlers: Role<SettlerMetrics>,
     health: Health,
@@ -222,6 +227,7 @@ impl Pool {
                         campaigns.counted.clone(),
                         self.armed.clone(),
                     ),
+                    self.audiences(),
                     self.matchers.metrics.clone(),
                 );
                 self.begin(scope, settings, duty, &self.matchers);
@@ -236,6 +242,16 @@ impl Pool {
                 self.begin(scope, settings, duty, &self.settlers);
             }
         });
+    }
+
+    /// The audiences of a worker.
+    fn audiences(&self) -> Audiences {
+        let source = AudienceSource {
+            kafka: self.settings.kafka.clone(),
+            topic: self.settings.topics.audience_members_topic.clone(),
+        };
+        let (wanted, metrics) = self.audiences.clone();
+        Audiences::new(source, wanted, metrics)
     }
 
     /// Starts the thread of a worker.

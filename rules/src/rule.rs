@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use schemas::{
-    Amount, Breaker, Campaign, CampaignId, Event, Priority, Schedule, Status, VariantName,
+    Amount, Audience, Breaker, Campaign, CampaignId, Event, Priority, Schedule, Status, VariantName,
 };
 use serde_json::value::RawValue;
 
@@ -46,6 +46,8 @@ pub struct Rule {
     experiment: Option<Box<Experiment>>,
     breaker: Option<Box<Breaker>>,
     history: Option<Box<History>>,
+    /// None: everybody.
+    audience: Option<Box<Audience>>,
     /// Of what is counted, too; None if that is the pattern.
     interest: Option<Pattern>,
     offset: i64,
@@ -88,6 +90,7 @@ impl Rule {
             experiment,
             breaker: campaign.breaker.map(Box::new),
             history: history.map(Box::new),
+            audience: campaign.audience.map(Box::new),
             interest,
             offset: NO_OFFSET,
             document: document.into(),
@@ -154,6 +157,11 @@ impl Rule {
     /// What it asks about the customer beyond the event; none if nothing.
     pub fn history(&self) -> Option<&History> {
         self.history.as_deref()
+    }
+
+    /// Whom it is for; none if everybody. What others do is counted, and wins nothing.
+    pub fn audience(&self) -> Option<&Audience> {
+        self.audience.as_deref()
     }
 
     /// Whether matches that it has made may be taken back, also when nothing wins it any more: it is in force for that.

@@ -1,4 +1,4 @@
-//! The examples of `docs/rules.md`: each block marked `json rules-test` or `json rules-reward` is run.
+//! The examples of `docs/rules.md`: each block marked `json rules-test`, `json rules-reward` or `json rules-audience` is run.
 
 use rules::{Pattern, Rule, check, limits, problem::PatternErrors};
 use schemas::{Document, Event, Limits};
@@ -130,6 +130,34 @@ fn every_reward_is_what_it_says() {
 }
 
 #[test]
+fn every_audience_is_met_by_the_customers_that_it_says() {
+    let examples = examples("rules-audience");
+    assert!(examples.len() >= 4, "{} examples", examples.len());
+    for (line, example) in examples {
+        let campaign = json!({
+            "id": "c", "name": "c", "when": {"event_type": ["purchase"]}, "reward": {"kind": "custom"},
+            "audience": example["audience"],
+        });
+        let rule = check::campaign(&campaign).map_err(|problems| problems[0].to_string());
+        if let Some(expected) = example["invalid"].as_str() {
+            let problem = rule.unwrap_err();
+            assert!(problem.starts_with("/audience"), "line {line}: {problem}");
+            assert!(problem.contains(expected), "line {line}: {problem}");
+            continue;
+        }
+        let rule = rule.unwrap_or_else(|problem| panic!("line {line}: {problem}"));
+        for customer in example["customers"].as_array().unwrap() {
+            let of = customer["in"].as_array().unwrap();
+            let found = rule
+                .audience()
+                .unwrap()
+                .admits(|name| of.contains(&json!(name)));
+            assert_eq!(json!(found), customer["wins"], "line {line}: {customer}");
+        }
+    }
+}
+
+#[test]
 fn the_limits_are_those_of_the_code() {
     let table = SPECIFICATION
         .split_once("## Limits")
@@ -158,6 +186,7 @@ fn the_limits_are_those_of_the_code() {
             schemas::experiment::MAX_VARIANTS,
             schemas::experiment::MAX_WEIGHT as usize,
             schemas::across::MAX_CONDITIONS,
+            schemas::audience::MAX_AUDIENCES,
             schemas::across::MAX_REMEMBERED,
             schemas::reverse_on::MAX_OPEN_BYTES,
             schemas::reverse_on::MAX_EARLY,

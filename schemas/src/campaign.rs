@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
 use crate::breaker::{Breaker, Tripped};
 use crate::{
-    CampaignId, ExperimentName, GroupName, Percent, Priority, ReverseOn, Reward, RewardFormError,
-    Schedule, Span, Stacking, Variant, When, experiment,
+    Audience, CampaignId, ExperimentName, GroupName, Percent, Priority, ReverseOn, Reward,
+    RewardFormError, Schedule, Span, Stacking, Variant, When, experiment,
 };
 
 /// A campaign as it stands in the compacted topic.
@@ -37,6 +37,9 @@ pub struct Campaign {
     pub when: When,
     /// What a match is worth.
     pub reward: Reward,
+    /// Whom it is for; everybody, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     /// What the customer must have done besides; all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub across: Vec<Across>,
@@ -205,7 +208,7 @@ pub enum CampaignError {
 }
 
 /// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 1] = ["audience"];
+const UNSUPPORTED: [&str; 0] = [];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -442,6 +445,12 @@ mod tests {
                 "across",
                 json!([{"absent": true, "when": {}, "within": "1d"}, {"absent": true, "when": {}, "within": "2d"}]),
                 "several conditions with absent",
+            ),
+            ("audience", json!([]), "audience is empty"),
+            (
+                "audience",
+                json!([{"nor": "staff"}]),
+                "unknown field `nor`, expected `not`",
             ),
             ("priority", json!("high"), "invalid type: string"),
             (

@@ -32,6 +32,7 @@ pub mod span;
 pub mod when;
 
 pub mod across;
+pub mod audience;
 pub mod breaker;
 pub mod campaign;
 pub mod campaign_event;
@@ -51,6 +52,7 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
+pub use audience::{Audience, AudienceRecord, AudienceRecordError};
 pub use breaker::Breaker;
 pub use campaign::{Campaign, CampaignError, Status};
 pub use campaign_event::{CampaignEvent, Happening};
@@ -64,7 +66,8 @@ pub use event::{Event, EventDocument, EventError};
 pub use experiment::{Percent, Variant};
 pub use grant::{ClaimKept, Counted, GivenBack, Grant};
 pub use ids::{
-    CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId, VariantName,
+    AudienceName, CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId,
+    VariantName,
 };
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;

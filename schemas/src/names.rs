@@ -20,6 +20,8 @@ pub mod topic {
     pub const CAMPAIGN_EVENTS: &str = "campaign-events";
     /// Changelog of what the matcher knows of each customer; compacted.
     pub const CUSTOMER_STATE: &str = "customer-state";
+    /// Who is in which audience; compacted, key `AUDIENCE:CUSTOMER`, partition that of the customer's events.
+    pub const AUDIENCE_MEMBERS: &str = "audience-members";
     /// Events that can never be processed.
     pub const DEAD_LETTERS: &str = "dead-letters";
 }

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use schemas::across::Aggregate;
 use schemas::{Event, GroupName, Value};
 
+use crate::audiences::Memberships;
 use crate::customer::{Customer, Retention, Waiting};
 use crate::memory::{self, Memory, Remembered, Sum, Taken};
 use crate::open::{self, Sequel};
@@ -58,6 +59,24 @@ pub(crate) struct Occasion<'a, 'e> {
     pub(crate) offset: i64,
     /// When it is decided, in milliseconds since 1970.
     pub(crate) now: i64,
+    /// The audiences of its customer.
+    pub(crate) memberships: Memberships<'a>,
+}
+
+/// Whether a campaign is for a customer who is in these audiences.
+pub fn admits(rule: &Rule, memberships: Memberships<'_>) -> bool {
+    let audience = rule.audience();
+    audience.is_none_or(|audience| audience.admits(|name| memberships.contains(name)))
+}
+
+/// Whether an event matters to a campaign that it concerns, of a customer who is in these audiences: they may win it, or the event is
+/// counted for it, which is of everybody, or takes matches back.
+pub(crate) fn matters_of(rule: &Rule, event: &Event<'_>, memberships: Memberships<'_>) -> bool {
+    let counts = |history: &History| {
+        let returns = history.returns();
+        !history.conditions().is_empty() || returns.is_some_and(|it| it.is_met_by(event))
+    };
+    admits(rule, memberships) || rule.history().is_some_and(counts)
 }
 
 /// Counts the event for the campaigns that it concerns, and leaves in `winners` those that it wins, in the order of their ids.
@@ -78,7 +97,7 @@ pub(crate) fn judge(
     }
     let mut undefined = 0;
     winners.won.retain(|rule| {
-        let verdict = consider(rule, occasion.event, occasion.offset, customer);
+        let verdict = consider(rule, &occasion, customer);
         undefined += u64::from(verdict == Verdict::UndefinedReward);
         verdict == Verdict::Won
     });
@@ -92,7 +111,8 @@ pub(crate) fn judge(
 
 /// Counts the event for a campaign that it concerns, and says whether it wins if limits and groups leave room
 /// ([`grant_all`]). An event that must wait for what may follow is noted in the customer's state, and does not win now.
-fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer) -> Verdict {
+fn consider(rule: &Rule, occasion: &Occasion<'_, '_>, customer: &mut Customer) -> Verdict {
+    let Occasion { event, offset, .. } = *occasion;
     let schedule = rule.schedule();
     let Some(history) = rule.history() else {
         return judge_alone(rule, event);
@@ -105,7 +125,8 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
     for condition in history.conditions() {
         count(condition, event, at, is_met, customer);
     }
-    if !is_met || !schedule.is_open(event.occurred_at) {
+    let is_met = is_met && schedule.is_open(event.occurred_at);
+    if !is_met || !admits(rule, occasion.memberships) {
         return Verdict::NotWon;
     }
     let mut conditions = history.conditions().iter();

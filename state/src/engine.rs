@@ -10,10 +10,11 @@ use schemas::{
 };
 use serde_json::value::RawValue;
 
+use crate::audiences::{Audiences, Memberships};
 use crate::claim::{Amends, amend};
 use crate::codec::StateError;
 use crate::customer::{Customer, Waiting};
-use crate::decide::{Occasion, Winners, event_hash, grant, judge, moment};
+use crate::decide::{Occasion, Winners, event_hash, grant, judge, matters_of, moment};
 use crate::open::granted::{granted, is_asked};
 use crate::open::{self, OpenMatch, Sequel, Winning};
 use crate::partition::Partition;
@@ -56,6 +57,9 @@ pub enum Undecided {
     /// It can never be processed, or waits for its schema.
     #[error("the event cannot be read")]
     Unread(Unread<DeadLetterReason>),
+    /// The audiences of its customer are asked for, and not known yet. It has left no trace: bring it again.
+    #[error("the audiences of the customer are not known yet")]
+    Audiences,
     /// What is remembered cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -152,17 +156,17 @@ impl Engine {
     }
 
     /// Decides an event: fills `winners` with what it wins, and remembers
-    /// in `partition` what counts.
+    /// in `partition` what counts. `audiences` is asked at most once, and only if a campaign that the event concerns is not for everybody.
     ///
     /// # Errors
     /// [`Undecided`]; `winners` is then empty. An event that can never be processed counts as taken in; one that waits for its
-    /// schema leaves no trace.
+    /// schema, or for the audiences of its customer, leaves no trace.
     pub fn decide<'i, 'r>(
         &mut self,
         input: impl Into<Input<'i>>,
         arrival: Arrival,
         rules: &'r RuleSet,
-        partition: &mut Partition,
+        (partition, audiences): (&mut Partition, &mut dyn Audiences),
         winners: &mut Winners<'r>,
     ) -> Result<Decided<'_>, Undecided> {
         winners.clear();
@@ -180,6 +184,16 @@ impl Engine {
                 return Err(Undecided::Unread(never));
             }
             Ok(event) => event,
+        };
+        let asks_audiences = winners.won.iter().any(|rule| rule.audience().is_some());
+        let memberships = if asks_audiences {
+            let Some(memberships) = audiences.of(event.customer_id) else {
+                winners.clear();
+                return Err(Undecided::Audiences);
+            };
+            memberships
+        } else {
+            Memberships::default()
         };
         partition.advance(time, offset);
         let oldest = (partition.clock()).saturating_sub(self.times.dedup_window.as_millis());
@@ -204,6 +218,11 @@ impl Engine {
         winners
             .won
             .retain(|rule| !rule.takes_back() || matters(rule, &event));
+        if asks_audiences {
+            winners
+                .won
+                .retain(|rule| matters_of(rule, &event, memberships));
+        }
         // What concerns no campaign leaves no trace: there is nothing that could count twice.
         if winners.won.is_empty() {
             return Ok(Decided::New(event, time));
@@ -224,6 +243,7 @@ impl Engine {
             event: &event,
             offset,
             now,
+            memberships,
         };
         self.undefined_rewards += judge(winners, occasion, customer, &mut self.sequels);
         Ok(Decided::New(event, now))
@@ -430,8 +450,13 @@ impl Engine {
 
 /// Whether an event matters to a campaign whose matches may be taken back: it may win, or is a return.
 fn matters(rule: &Rule, event: &Event<'_>) -> bool {
+    rule.is_live_for(event) || is_return(rule, event)
+}
+
+/// Whether an event takes matches of a campaign back.
+pub(crate) fn is_return(rule: &Rule, event: &Event<'_>) -> bool {
     let returns = rule.history().and_then(rules::History::returns);
-    rule.is_live_for(event) || returns.is_some_and(|returns| returns.is_met_by(event))
+    returns.is_some_and(|returns| returns.is_met_by(event))
 }
 
 fn keeps_matches(rule: &Rule) -> bool {

@@ -14,6 +14,7 @@ mod proportion;
 mod restore;
 
 pub mod account;
+pub mod audiences;
 pub mod base;
 pub mod breaker;
 pub mod customer;
@@ -25,11 +26,12 @@ pub mod settle;
 pub mod trial;
 
 pub use account::Account;
+pub use audiences::{Audiences, Members, Memberships};
 pub use base::Base;
 pub use claim::{Amends, claim, claim_due};
 pub use codec::StateError;
 pub use customer::Customer;
-pub use decide::{Verdict, Winners, event_hash, judge_alone};
+pub use decide::{Verdict, Winners, admits, event_hash, judge_alone};
 pub use engine::{Arrival, Decided, Due, DueMatch, Engine, EventTimes, Undecided};
 pub use open::{OpenMatch, Sequel, Told, confirm_at};
 pub use partition::{Change, Partition, Written, due_of, is_progress, lineage_of};

@@ -266,6 +266,8 @@ impl OpenMatch {
             reversed: Decimal::ZERO,
             is_reversed: false,
             budget: (!rule.totals().is_empty()).then_some(Budgeted::Asked),
+            // What waits has no variants.
+            variant: None,
         }
     }
 

@@ -13,13 +13,14 @@ use schemas::{Claim, Event, Grant, Source};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::audiences::Memberships;
 use crate::claim::{amend, claim, claim_due};
 use crate::customer::{Customer, NEVER, Waiting};
 use crate::decide::{
-    Occasion, Winners, distinct, event_hash, grant, holds, judge, leaves_room, moment,
-    reward_amount, taken_together,
+    Occasion, Winners, admits, distinct, event_hash, grant, holds, judge, leaves_room, matters_of,
+    moment, reward_amount, taken_together,
 };
-use crate::engine::{Arrival, DueMatch, held, reward_of};
+use crate::engine::{Arrival, DueMatch, held, is_return, reward_of};
 use crate::open::granted::granted;
 use crate::open::{self, Sequel};
 use crate::partition::Partition;
@@ -221,8 +222,7 @@ impl<'r> Trial<'r> {
 
     /// Whether the event is one that takes matches back.
     pub fn is_return(&self, event: &Event<'_>) -> bool {
-        let returns = self.rule.history().and_then(rules::History::returns);
-        returns.is_some_and(|returns| returns.is_met_by(event))
+        is_return(self.rule, event)
     }
 
     /// Matches that are held, in the order in which they are confirmed: the events, and when that is.
@@ -245,26 +245,35 @@ impl<'r> Trial<'r> {
         waiting.map(|it| (&*it.event_id, moment(it.due))).collect()
     }
 
-    /// Takes the next event in, and says how it fares. Events may be of any time; what was due before it comes first.
+    /// Takes the next event in, of a customer who is in no audience, and says how it fares. Events may be of any time; what was due
+    /// before it comes first.
     pub fn take(&mut self, event: &Event<'_>) -> Explanation {
+        self.take_of(event, Memberships::default())
+    }
+
+    /// The same of a customer who is in these audiences.
+    pub fn take_of(&mut self, event: &Event<'_>, memberships: Memberships<'_>) -> Explanation {
         let at = event.occurred_at.as_millisecond();
         self.pass(at.saturating_sub(1));
         self.now = self.now.max(at);
         let explanation = Explanation::of(self.rule, event);
+        let audience = audience_found(self.rule, memberships);
         let is_live = self.rule.schedule().contains(event.occurred_at);
-        if !self.rule.concerns(event) || !(is_live || self.is_return(event)) {
-            return explanation;
+        let matters = is_live || self.is_return(event);
+        if !(matters && self.rule.concerns(event) && matters_of(self.rule, event, memberships)) {
+            return explanation.with_history(audience.into_iter().collect());
         }
         self.events += 1;
         let customer = self.customers.entry(event.customer_id.into()).or_default();
         let hash = event_hash(event.event_id);
         if customer.saw(hash) {
-            return explanation.with_history(vec![HistoryFinding {
+            let before = HistoryFinding {
                 held: false,
                 pointer: "/event_id".to_owned(),
                 asked: "an event counts once".to_owned(),
                 found: format!("{} was there before", event.event_id),
-            }]);
+            };
+            return explanation.with_history(audience.into_iter().chain([before]).collect());
         }
         customer.see(at, hash);
         let before = customer.clone();
@@ -272,6 +281,7 @@ impl<'r> Trial<'r> {
             event,
             offset: self.events,
             now: at,
+            memberships,
         };
         let mut winners = Winners {
             won: vec![self.rule],
@@ -282,12 +292,13 @@ impl<'r> Trial<'r> {
         judge(&mut winners, occasion, customer, &mut self.sequels);
         self.first_due = self.first_due.min(customer.due());
         self.give_back(sequels);
+        let mut history: Vec<_> = audience.into_iter().collect();
         if !explanation.when.held {
-            return explanation;
+            return explanation.with_history(history);
         }
         let amount = reward_amount(self.rule, event);
         let after = &self.customers[event.customer_id];
-        let mut history = findings(self.rule, at, amount, &before, after);
+        history.extend(findings(self.rule, at, amount, &before, after));
         if let Some(claim) = claim(self.rule, event, nowhere(), &winners) {
             history.extend(self.budgets_found(&claim));
             if !winners.won.is_empty() {
@@ -311,6 +322,22 @@ impl<'r> Trial<'r> {
         });
         found.collect()
     }
+}
+
+/// Whether a campaign is for a customer who is in these audiences; none if it is for everybody.
+fn audience_found(rule: &Rule, memberships: Memberships<'_>) -> Option<HistoryFinding> {
+    let audience = rule.audience()?;
+    let mut names: Vec<&str> = memberships.names().collect();
+    names.sort_unstable();
+    Some(HistoryFinding {
+        held: admits(rule, memberships),
+        pointer: "/audience".to_owned(),
+        asked: serde_json::to_string(audience).unwrap_or_default(),
+        found: match names.as_slice() {
+            [] => "the customer is in no audience".to_owned(),
+            names => format!("the customer is in {}", names.join(", ")),
+        },
+    })
 }
 
 /// The reward of what wins none.

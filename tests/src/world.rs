@@ -432,6 +432,7 @@ fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
         "budget-state",
         "refusals",
         "campaign-events",
+        "audience-members",
         "dead-letters",
     ];
     let variable = |topic: &str| format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());

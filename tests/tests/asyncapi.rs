@@ -357,6 +357,10 @@ fn json_schema(record: &Value) -> Value {
         for (name, schema) in experiment() {
             properties.insert(name.to_owned(), schema);
         }
+        properties.insert("audience".to_owned(), json!({
+            "type": "array", "items": {"type": ["string", "object"]},
+            "description": "The audiences of customers that it is for, and with not those that it is not for (docs/rules.md).",
+        }));
         properties.insert(
             "hold".to_owned(),
             json!({

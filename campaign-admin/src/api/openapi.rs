@@ -5,7 +5,9 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{budgets, campaigns, check, customers, history, matches, trial, turns, writing};
+use super::{
+    audiences, budgets, campaigns, check, customers, history, matches, trial, turns, writing,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +22,8 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list, customers::get, customers::erase,
         budgets::get, budgets::reset,
+        audiences::list, audiences::get, audiences::drop_audience, audiences::add_all, audiences::remove_all,
+        audiences::member, audiences::add, audiences::remove,
     ),
     components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
@@ -30,6 +34,7 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
         (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),
+        (name = "Audiences", description = "Who is in which audience. Scopes audiences:read and audiences:write."),
     ),
     security(("key" = [])),
 )]
@@ -81,7 +86,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (18, 18));
+        assert_eq!((names.len(), all), (26, 26));
     }
 
     fn properties(schema: &str) -> Vec<String> {

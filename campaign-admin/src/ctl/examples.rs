@@ -14,6 +14,14 @@
 //! The last of the events is what is expected something of, after those before it. What every event has and these leave out
 //! is filled in: one customer, an id of its own, and times within the campaign's schedule, a second apart.
 //!
+//! The customer is in the audiences that a test names, and in no other:
+//!
+//! ```yaml
+//!   - audiences: [vip-2026]
+//!     given: [{event_type: purchase}]
+//!     expect: match
+//! ```
+//!
 //! `{advance: 31d}` among the events lets time pass. As the last, it asks whether an event that waited wins meanwhile:
 //!
 //! ```yaml
@@ -40,11 +48,11 @@ use jiff::{SignedDuration, Timestamp};
 use rules::explain::{Findings, Part};
 use rules::{CampaignProblem, Explanation, Rule};
 use rust_decimal::Decimal;
-use schemas::{Amount, Document, Event, Limits, MatchStatus, Schedule, Span};
+use schemas::{Amount, AudienceName, Document, Event, Limits, MatchStatus, Schedule, Span};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use state::{Over, Told, Trial};
+use state::{Memberships, Over, Told, Trial};
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
@@ -155,16 +163,18 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         let detail = "given is a list of one event or more";
         return Err(Failed::broken("/given", detail));
     };
+    let audiences = audiences(test)?;
+    let who = Memberships::named(&audiences);
     let mut trial = Trial::new(rule);
     let mut clock = Clock::new(rule.schedule());
     for (number, earlier) in before.iter().enumerate() {
-        give(&mut trial, &mut clock, earlier, number)?;
+        give((&mut trial, who), &mut clock, earlier, number)?;
     }
     let place = format!("/given/{}", before.len());
     // What became of matches before is no news of the last entry.
     trial.take_sequels();
     if let Some(of) = expected.status() {
-        give(&mut trial, &mut clock, last, before.len())?;
+        give((&mut trial, who), &mut clock, last, before.len())?;
         return followed(test, &mut trial, of, place);
     }
     if let Some(field) = ["amount", "left"]
@@ -187,7 +197,7 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     let event = filled(last, before.len(), clock.next());
     let mut document = Document::new();
     let event = read(&event, &mut document, &place)?;
-    let explanation = trial.take(&event);
+    let explanation = trial.take_of(&event, who);
     let found = Verdict::of(explanation.wins, explanation.is_held_out());
     if found != wanted {
         return Err(Failed {
@@ -230,6 +240,18 @@ const EXPECT: &str =
     "expect is `match` or `no_match`, or `held_out`, `pending`, `confirmed` or `reversed`";
 
 const OF_A_VARIANT: &str = "variant is said of a match of a campaign that has variants";
+
+/// The audiences that the customer of a test is in.
+fn audiences(test: &Json) -> Result<Vec<AudienceName>, Failed> {
+    let Some(named) = test.get("audiences") else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_value(named.clone()).map_err(|error| {
+        let detail =
+            format!("audiences is a list of the audiences that the customer is in: {error}");
+        Failed::broken("/audiences", detail)
+    })
+}
 
 /// What a test expects of its last entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -346,7 +368,7 @@ impl std::fmt::Display for Verdict {
 
 /// Gives the trial the entry with that number: an event, or time that passes.
 fn give(
-    trial: &mut Trial<'_>,
+    (trial, memberships): (&mut Trial<'_>, Memberships<'_>),
     clock: &mut Clock,
     entry: &Json,
     number: usize,
@@ -358,7 +380,7 @@ fn give(
     }
     let event = filled(entry, number, clock.next());
     let mut document = Document::new();
-    trial.take(&read(&event, &mut document, &place)?);
+    trial.take_of(&read(&event, &mut document, &place)?, memberships);
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod backtest;
 mod events;
 mod try_out;
 
+mod audience;
 mod budget;
 mod customer;
 

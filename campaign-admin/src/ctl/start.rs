@@ -14,7 +14,7 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, results,
+    apply, audience, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, results,
     send, tail, test, try_out, turn,
 };
 
@@ -108,6 +108,8 @@ enum Command {
     Results(results::Results),
     /// Show what is used of a campaign's budgets, and reset them
     Budget(budget::Budget),
+    /// See who is in which audience, and load files of customers
+    Audience(audience::Audience),
     /// Show what is remembered of a customer, and forget them
     Customer(customer::Customer),
     /// Send an event, or a file of events
@@ -246,6 +248,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Tail(tail) => tail.run(form),
         Command::Results(results) => results.run(form),
         Command::Budget(budget) => budget.run(form, &api()?).await,
+        Command::Audience(audience) => audience.run(form, &api()?).await,
         Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),

@@ -85,6 +85,7 @@ pub struct Catalog {
     /// How many campaigns have a breaker.
     breakers: usize,
     trips: Trips,
+    asks_audiences: bool,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -192,6 +193,7 @@ impl Catalog {
             self.remembered.remove(&before);
         }
         self.remembered.add(&rule);
+        self.asks_audiences |= rule.audience().is_some();
         self.live.put(rule);
     }
 
@@ -213,6 +215,11 @@ impl Catalog {
         self.armed.publish(armed);
         // Last, for it says that all else is in force.
         self.budgets.publish(budgets, next_offset);
+    }
+
+    /// Whether some campaign is not for everybody, or was not once.
+    pub fn asks_audiences(&self) -> bool {
+        self.asks_audiences
     }
 
     /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].

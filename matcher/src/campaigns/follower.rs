@@ -22,6 +22,7 @@ use service::{Component, Heartbeat, Shutdown};
 use super::merges::Merges;
 use super::trips::Trips;
 use super::{Applied, Armed, Budgets, CampaignMetrics, CampaignRecord, Catalog, Counted, Trip};
+use crate::audiences::Wanted;
 
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -53,6 +54,8 @@ pub struct Follower {
     pub armed: Armed,
     /// Breakers that have tripped, as [`TripFollower`](super::TripFollower) reads them.
     pub trips: Receiver<Trip>,
+    /// Whether audiences are asked for.
+    pub audiences: Wanted,
     /// What is told of the campaigns.
     pub metrics: CampaignMetrics,
     /// Ready once the topic was read to its end.
@@ -128,6 +131,9 @@ impl Follower {
             }
             pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
+                if catalog.asks_audiences() {
+                    self.audiences.begin();
+                }
                 let known = (&self.counted, &self.budgets, &self.armed);
                 catalog.put_in_force(known, next_offset, |rules| {
                     self.rules.store(Arc::new(rules));

@@ -310,7 +310,7 @@ impl Duty for Settle {
 
     fn has_answer(&self, until: Until) -> bool {
         match until {
-            Until::Schema(_) => true,
+            Until::Schema(_) | Until::Audiences(_) => true,
             Until::Campaigns(offset) => self.campaigns.budgets.has_read(offset),
         }
     }

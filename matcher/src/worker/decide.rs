@@ -20,6 +20,7 @@ use super::duty::{Batch, Duty};
 use super::emit::{Emitter, Outputs, Written};
 use super::held_out::HeldOut;
 use super::metrics::{Tally, WorkerMetrics};
+use crate::audiences::Audiences;
 use crate::campaigns::{Armed, Counted};
 use crate::group::Until;
 
@@ -54,6 +55,7 @@ pub(crate) struct Decide {
     emitter: Emitter,
     dead_letters: DeadLetters,
     breakers: BreakerCounts,
+    audiences: Audiences,
     tally: Tally,
 }
 
@@ -63,6 +65,7 @@ impl Decide {
         settings: DecideSettings,
         reader: Reader,
         (in_force, counted, armed): (Arc<ArcSwap<RuleSet>>, Counted, Armed),
+        audiences: Audiences,
         metrics: WorkerMetrics,
     ) -> Self {
         let outputs = Outputs {
@@ -82,6 +85,7 @@ impl Decide {
             emitter: Emitter::new(outputs, settings.encoding),
             dead_letters: DeadLetters::new(settings.dead_letters_topic),
             breakers: BreakerCounts::new(armed),
+            audiences,
             tally: Tally::default(),
         }
     }
@@ -171,7 +175,9 @@ impl Decide {
             Err(Undecided::Unread(Unread::Never(reason))) => {
                 return self.die(batch, message, &reason);
             }
-            Err(Undecided::Unread(Unread::Waiting(_))) => unreachable!("a claim has no schema"),
+            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
+                unreachable!("a claim has no schema, and its campaigns were for its customer")
+            }
             Err(Undecided::State(error)) => return Err(error.into()),
         };
         batch.load.output_bytes += STATE_BYTES;
@@ -198,6 +204,22 @@ impl Decide {
 }
 
 impl Duty for Decide {
+    fn joined(&mut self) {
+        self.audiences.let_go_all();
+    }
+
+    fn bring_back(&mut self, partitions: &[i32]) {
+        self.audiences.bring_back(partitions);
+    }
+
+    fn is_back(&self, partition: i32) -> bool {
+        self.audiences.is_back(partition)
+    }
+
+    fn tend(&mut self) {
+        self.audiences.tend();
+    }
+
     fn begin(&mut self) {
         self.rules = self.in_force.load_full();
         self.tally = Tally::default();
@@ -237,10 +259,13 @@ impl Duty for Decide {
             },
         };
         let mut winners = Winners::default();
+        let mut audiences = self.audiences.of(message.partition());
         let engine = &mut self.engine;
-        let decided = match control {
-            Some(word) => engine.control(word, message.key(), arrival, partition),
-            None => engine.decide(record, arrival, &self.rules, partition, &mut winners),
+        let decided = if let Some(word) = control {
+            engine.control(word, message.key(), arrival, partition)
+        } else {
+            let known = (partition, &mut audiences as &mut dyn state::Audiences);
+            engine.decide(record, arrival, &self.rules, known, &mut winners)
         };
         match decided {
             Ok(Decided::New(event, decided_at)) => {
@@ -278,6 +303,9 @@ impl Duty for Decide {
             Ok(Decided::TakenBefore) => self.tally.came_again(),
             Err(Undecided::Unread(Unread::Waiting(schema))) => {
                 return Ok(Some(Until::Schema(schema)));
+            }
+            Err(Undecided::Audiences) => {
+                return Ok(Some(Until::Audiences(message.partition())));
             }
             Err(Undecided::Unread(Unread::Never(reason))) => self.die(batch, message, &reason)?,
             Err(Undecided::State(error)) => return Err(error.into()),
@@ -335,6 +363,7 @@ impl Duty for Decide {
         match until {
             Until::Schema(schema) => self.engine.has_answer(schema),
             Until::Campaigns(_) => true,
+            Until::Audiences(partition) => self.audiences.is_known(partition),
         }
     }
 
@@ -353,5 +382,7 @@ impl Duty for Decide {
         self.dead_letters.too_large();
     }
 
-    fn let_go(&mut self, _: i32) {}
+    fn let_go(&mut self, partition: i32) {
+        self.audiences.let_go(partition);
+    }
 }

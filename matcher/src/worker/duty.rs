@@ -18,6 +18,20 @@ pub(crate) struct Batch {
 
 /// What a worker does with the records of its topic. Owned by its thread.
 pub(crate) trait Duty {
+    /// A consumer joins its group: no partition is here any more.
+    fn joined(&mut self) {}
+
+    /// Partitions came. They are read when all is there that their records may ask for.
+    fn bring_back(&mut self, _partitions: &[i32]) {}
+
+    /// Whether all is there that records of a partition may ask for, beside what is remembered.
+    fn is_back(&self, _partition: i32) -> bool {
+        true
+    }
+
+    /// Takes in what has come meanwhile; called all the time.
+    fn tend(&mut self) {}
+
     /// A batch begins; what an earlier one would have told is void.
     fn begin(&mut self);
 

@@ -187,6 +187,7 @@ impl<D: Duty> Worker<D> {
         )?;
         let restores = Restores::new(self.settings.memory.clone());
         let mut customers = Customers::new(restores, self.surroundings.kept_metrics.clone());
+        self.duty.joined();
         self.surroundings.component.ready();
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
@@ -196,8 +197,11 @@ impl<D: Duty> Worker<D> {
             while let Some(change) = group.next_change() {
                 state = self.rebalance(&mut group, &mut customers, state, change)?;
             }
-            customers.bring_back(&group.settle()?)?;
-            while let Some(partition) = customers.next_back()? {
+            let arrived = group.settle()?;
+            customers.bring_back(&arrived)?;
+            self.duty.bring_back(&arrived);
+            self.duty.tend();
+            while let Some(partition) = customers.next_back(|it| self.duty.is_back(it))? {
                 group.read(partition)?;
             }
             group.go_on(|until| self.duty.has_answer(until))?;

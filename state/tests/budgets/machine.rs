@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rules::decide::Record;
 use rules::{Rule, RuleSet};
 use schemas::{Amount, Campaign, GivenBack, Limits, Reader, Source, Span};
-use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, Winners, claim};
+use state::{
+    Arrival, Decided, Due, Engine, EventTimes, Members, Partition, Sequel, Winners, claim,
+};
 
 use super::records::{Asked, Incoming, Said, SettledRecord, What};
 use super::scene::{Buy, End, Scene};
@@ -259,7 +261,13 @@ impl Matcher {
                     schema_header: None,
                 };
                 let mut winners = Winners::default();
-                let decided = (self.engine).decide(record, arrival, rules, partition, &mut winners);
+                let decided = (self.engine).decide(
+                    record,
+                    arrival,
+                    rules,
+                    (partition, &mut &Members::default()),
+                    &mut winners,
+                );
                 let Decided::New(event, _) = decided.unwrap() else {
                     return;
                 };

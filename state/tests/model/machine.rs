@@ -7,7 +7,7 @@ use rules::decide::Record;
 use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::{Campaign, Limits, Reader, Unread};
-use state::{Arrival, Decided, Due, Engine, Partition, Sequel, Undecided};
+use state::{Arrival, Decided, Due, Engine, Members, Partition, Sequel, Undecided};
 
 use super::plain::{Model, Outcome};
 use super::stream::{Arriving, Erase, Step, Stream};
@@ -84,7 +84,7 @@ impl Machine {
             record,
             arrival,
             &self.rules,
-            &mut self.partition,
+            (&mut self.partition, &mut &Members::default()),
             &mut winners,
         );
         match decided {

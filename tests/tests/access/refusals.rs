@@ -124,9 +124,11 @@ pub(crate) fn check(guarded: &Guarded) {
     write("ingest", "matches");
     write("ingest", "campaigns");
     write("ingest", "claims");
+    write("ingest", "audience-members");
     read("ingest", "events");
 
     write("matcher", "campaigns");
+    write("matcher", "audience-members");
     read("matcher", "campaign-changes");
 
     write("campaign-admin", "matches");

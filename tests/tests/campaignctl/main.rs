@@ -2,6 +2,7 @@
 
 mod installation;
 
+mod audiences;
 mod backtest;
 mod campaigns;
 mod contexts;

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
 use schemas::{Amount, Event, Limits, MatchStatus, Reader, Span, Unread};
 use serde::Serialize;
-use state::{Sequel, Verdict};
+use state::{Members, Sequel, Verdict, admits};
 
 use super::order::Order;
 
@@ -97,7 +97,7 @@ struct MatchLine<'a> {
 /// The events cannot be read, or the matches not written.
 pub(super) fn all(
     events: impl Read + Send,
-    (rules, advance): (&RuleSet, Option<Span>),
+    (rules, members, advance): (&RuleSet, &Members, Option<Span>),
     threads: NonZero<usize>,
     mut matches: Option<&mut (impl Write + Send)>,
     mut progress: impl FnMut(u64),
@@ -110,11 +110,11 @@ pub(super) fn all(
         let reading = scope.spawn(move || read(events, &send_block));
         for _ in 0..threads.get() {
             let (blocks, send_found) = (&blocks, send_found.clone());
-            scope.spawn(move || work(blocks, &send_found, rules, wants_matches));
+            scope.spawn(move || work(blocks, &send_found, (rules, members), wants_matches));
         }
         drop(send_found);
         let mut totals = Totals::default();
-        let mut order = Order::new(rules, wants_matches);
+        let mut order = Order::new(rules, members, wants_matches);
         let mut written = Vec::new();
         let (mut next, mut done) = (0, 0);
         let mut early = BTreeMap::new();
@@ -175,7 +175,7 @@ fn read(mut events: impl Read, blocks: &SyncSender<Block>) -> std::io::Result<()
 fn work(
     blocks: &Mutex<Receiver<Block>>,
     send_found: &SyncSender<Found>,
-    rules: &RuleSet,
+    (rules, members): (&RuleSet, &Members),
     wants_matches: bool,
 ) {
     let mut decider = Decider::new(Reader::json(), Limits::default());
@@ -204,7 +204,14 @@ fn work(
             found.totals.events += 1;
             match decider.decide(line, rules, &mut winners) {
                 Ok(event) if in_order => found.sight(&event, &winners, range),
-                Ok(event) => found.decide(&event, &winners, wants_matches),
+                Ok(event) => {
+                    let is_meant = |rule: &Rule| {
+                        let audience = rule.audience();
+                        audience.is_none() || admits(rule, members.of(event.customer_id))
+                    };
+                    winners.retain(|rule| is_meant(rule));
+                    found.decide(&event, &winners, wants_matches);
+                }
                 Err(Unread::Never(reason)) => {
                     *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
                 }
@@ -381,7 +388,7 @@ mod tests {
         let threads = NonZero::new(threads).unwrap();
         let totals = all(
             events.as_bytes(),
-            (&rules(), None),
+            (&rules(), &Members::default(), None),
             threads,
             Some(&mut matches),
             |_| {},
@@ -435,5 +442,48 @@ mod tests {
         assert_eq!(totals.dead_letters, expected);
         assert_eq!(matches.lines().count(), 2);
         assert_eq!(run("", 2).0, Totals::default());
+    }
+
+    #[test]
+    fn campaigns_for_an_audience_are_won_by_its_customers_whether_or_not_order_matters() {
+        let campaign = |id: &str, further: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","name":"n","when":{{"event_type":["t"]}},"reward":{{"kind":"custom"}},{further}}}"#
+            );
+            Arc::new(Rule::compile(Campaign::from_json(json.as_bytes()).unwrap()).unwrap())
+        };
+        let vip = campaign("vip", r#""audience":["vip"]"#);
+        let others = campaign("others", r#""audience":[{"not":"vip"}]"#);
+        let limited = campaign(
+            "limited",
+            r#""audience":["vip"],"limits":{"per_customer":{"times":1}}"#,
+        );
+        let mut members = Members::default();
+        members.add("vip", "c");
+        let other = event("e3", "{}").replace(r#""customer_id":"c""#, r#""customer_id":"d""#);
+        let events = [event("e1", "{}"), event("e2", "{}"), other].join("\n");
+        let run = |rules: RuleSet| {
+            let mut matches = Vec::new();
+            let threads = NonZero::new(2).unwrap();
+            let given = (&rules, &members, None);
+            all(
+                events.as_bytes(),
+                given,
+                threads,
+                Some(&mut matches),
+                |_| {},
+            )
+            .unwrap();
+            let text = String::from_utf8(matches).unwrap();
+            let lines = text.lines().map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                format!("{}:{}", line["event_id"], line["campaign_id"]).replace('"', "")
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let alone = run(RuleSet::build([vip.clone(), others.clone()]));
+        assert_eq!(alone, ["e1:vip", "e2:vip", "e3:others"]);
+        let all = run(RuleSet::build([vip, others, limited]));
+        assert_eq!(all, ["e1:limited", "e1:vip", "e2:vip", "e3:others"]);
     }
 }

@@ -9,8 +9,8 @@ use rules::RuleSet;
 use schemas::{CampaignId, Claim, Grant, Limits, Reader, Source, Span, Unread};
 use state::settle::{Settled, settle};
 use state::{
-    Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided, Winners,
-    claim, claim_due, give_back,
+    Arrival, Audiences, Decided, Due, Engine, EventTimes, Members, Partition, Sequel, StateError,
+    Undecided, Winners, claim, claim_due, give_back,
 };
 
 use super::evaluate::{Counted, Found, Sight, Totals, write_match, write_sequel};
@@ -18,6 +18,7 @@ use super::evaluate::{Counted, Found, Sight, Totals, write_match, write_sequel};
 /// The engine and what it remembers.
 pub(super) struct Order<'r> {
     rules: &'r RuleSet,
+    members: &'r Members,
     /// Whether campaigns wait for what may follow, or hold matches, so that each event may bring something due.
     waits: bool,
     wants_matches: bool,
@@ -32,7 +33,7 @@ pub(super) struct Order<'r> {
 }
 
 impl<'r> Order<'r> {
-    pub(super) fn new(rules: &'r RuleSet, wants_matches: bool) -> Self {
+    pub(super) fn new(rules: &'r RuleSet, members: &'r Members, wants_matches: bool) -> Self {
         // A file is the whole history: nothing in it is too late.
         let times = EventTimes {
             dedup_window: Span::MAX,
@@ -41,6 +42,7 @@ impl<'r> Order<'r> {
         let mut histories = rules.rules().filter_map(|rule| rule.history());
         Self {
             rules,
+            members,
             waits: histories.any(|history| history.absent().is_some() || history.hold().is_some()),
             wants_matches,
             seen: HashSet::new(),
@@ -120,8 +122,9 @@ impl<'r> Order<'r> {
             offset: self.offset,
             time: at,
         };
-        let partition = &mut self.partition;
-        match (self.engine).decide(line, arrival, self.rules, partition, winners) {
+        let mut members = self.members;
+        let known = (&mut self.partition, &mut members as &mut dyn Audiences);
+        match (self.engine).decide(line, arrival, self.rules, known, winners) {
             Ok(Decided::New(event, _)) => {
                 let mut claims = Vec::new();
                 totals.held_out += winners.held_out.len() as u64;
@@ -150,6 +153,7 @@ impl<'r> Order<'r> {
             Err(Undecided::Unread(Unread::Waiting(_))) => {
                 unreachable!("a reader without a registry waits for none")
             }
+            Err(Undecided::Audiences) => unreachable!("the audiences were read before"),
             Err(Undecided::State(error)) => return Err(error),
         }
         if self.waits {
