@@ -136,6 +136,7 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
             CampaignError::Across(_) | CampaignError::Absents => "/across".to_owned(),
             CampaignError::ReturnsOfNothing => "/reverse_on".to_owned(),
+            CampaignError::PoolBeside(_) => "/reward/pool".to_owned(),
             CampaignError::BudgetBeside(name) | CampaignError::Unsupported { field: name } => {
                 field(name)
             }

@@ -174,6 +174,12 @@ pub enum CampaignError {
     /// A reward that is not of its kind's form.
     #[error(transparent)]
     Reward(#[from] RewardFormError),
+    /// A pool is a budget of its own.
+    #[error(
+        "the reward is a code of a pool, which does not go together with {0}; remove one of them (a pool gives as many \
+         codes as it has)"
+    )]
+    PoolBeside(&'static str),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -235,6 +241,7 @@ impl Campaign {
         self.check_groups()?;
         self.check_returns()?;
         self.reward.check()?;
+        self.check_pool()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }
@@ -255,6 +262,22 @@ impl Campaign {
             return Err(CampaignError::ReturnsOfNothing);
         }
         Ok(())
+    }
+
+    /// A code that was given is not taken back, and is decided where the pool is.
+    fn check_pool(&self) -> Result<(), CampaignError> {
+        if self.reward.pool().is_none() {
+            return Ok(());
+        }
+        let beside = [
+            (!self.limits.total.is_empty()).then_some("limits.total"),
+            self.hold.map(|_| "hold"),
+            self.reverse_on.as_ref().map(|_| "reverse_on"),
+        ];
+        match beside.into_iter().flatten().next() {
+            None => Ok(()),
+            Some(field) => Err(CampaignError::PoolBeside(field)),
+        }
     }
 
     fn check_groups(&self) -> Result<(), CampaignError> {

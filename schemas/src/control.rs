@@ -1,6 +1,6 @@
 //! Control records: records without a value that ask for something, where others tell what happened.
 //!
-//! On `events` and `matches` the key names the customer, on `claims` the campaign. On `matches` the record says that it was
+//! On `events` and `matches` the key names the customer, on `claims` the campaign or the pool. On `matches` the record says that it was
 //! done, so that whoever keeps matches does it too; the header
 //! [`CONTROL_SOURCE`](crate::names::header::CONTROL_SOURCE) names the record that asked.
 
@@ -16,6 +16,10 @@ pub enum Control {
     Refused,
     /// To reset the budgets of the campaign; on `claims`.
     ResetBudget,
+    /// To add codes to a pool; on `claims`. The value is a [`Stock`](crate::pool::Stock).
+    StockPool,
+    /// To forget a pool with all of its codes; on `claims`.
+    DropPool,
 }
 
 impl Control {
@@ -25,11 +29,14 @@ impl Control {
             Self::Erase => "erase",
             Self::Refused => "refused",
             Self::ResetBudget => "reset_budget",
+            Self::StockPool => "stock_pool",
+            Self::DropPool => "drop_pool",
         }
     }
 
+    /// The one of that word that is about a customer.
     fn of(word: &[u8]) -> Option<Self> {
-        let all = [Self::Erase, Self::Refused, Self::ResetBudget];
+        let all = [Self::Erase, Self::Refused];
         all.into_iter().find(|it| it.word().as_bytes() == word)
     }
 
@@ -55,7 +62,7 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        let asked = Self::of(word).filter(|it| *it != Self::ResetBudget);
+        let asked = Self::of(word);
         let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };

@@ -60,6 +60,7 @@ pub fn claim_due<'a>(won: &'a DueMatch<'a>, source: Source<'a>) -> Claim<'a> {
             reward: Cow::Borrowed(&*won.reward),
             amount: amount(won.amount),
             by: BTreeMap::new(),
+            pool: pool(won.rule),
         },
         taken: taken(won.rule),
         groups: Vec::new(),
@@ -83,7 +84,13 @@ fn prize<'a>(rule: &'a Rule, event: &Event<'a>) -> Option<Prize<'a>> {
         reward: rule.reward(event).ok()?,
         amount: rule.amount(event).ok()?.unwrap_or(Amount::ZERO),
         by: by.collect(),
+        pool: pool(rule),
     })
+}
+
+fn pool(rule: &Rule) -> Option<Cow<'_, str>> {
+    let pool = rule.history()?.pool()?;
+    Some(Cow::Borrowed(pool.as_str()))
 }
 
 fn as_many_as_fit<'a>(next: impl Iterator<Item = Prize<'a>>) -> Vec<Prize<'a>> {

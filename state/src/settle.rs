@@ -1,4 +1,5 @@
-//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then.
+//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then; one of a pool of coupons if a
+//! code is left.
 //!
 //! What is used is kept in a [`Partition`] as what customers have done is: an *account* a campaign, and one more for each value
 //! of a field by which a budget is split. Claims are settled in the order of their log.
@@ -15,6 +16,7 @@ use crate::decide::taken_together;
 use crate::engine::{Arrival, IsKnown};
 use crate::memory::{Memory, Sum};
 use crate::partition::Partition;
+use crate::pool;
 
 /// How long what was used of a day, week or month is kept after it, against the time of the partition, in milliseconds. A
 /// claim that is older is refused.
@@ -35,6 +37,8 @@ pub enum Settled<'r> {
         marks: Vec<Mark<'r>>,
         /// How much is used of them now, in percent of the one that is used most.
         percent: u64,
+        /// The code that the reward is, if it is one of a pool.
+        code: Option<Box<str>>,
     },
     /// It is none.
     Refused {
@@ -121,6 +125,20 @@ pub fn settle<'r>(
         return refused(RefusalReason::CampaignGone);
     };
     let at = claim.counts_at.as_millisecond();
+    if let Some(pool) = &claim.prize.pool {
+        return Ok(match pool::take(pool, at, partition)? {
+            None => Settled::Refused {
+                reason: RefusalReason::PoolEmpty,
+                limit: None,
+                marks: Vec::new(),
+            },
+            code => Settled::Granted {
+                marks: Vec::new(),
+                percent: 0,
+                code,
+            },
+        });
+    }
     let oldest = partition.clock().saturating_sub(KEPT);
     let totals = rule.totals();
     let is_kept = |total: &Total| matches!(total.stretch(), Stretch::Ever) || at >= oldest;
@@ -158,6 +176,7 @@ pub fn settle<'r>(
     Ok(Settled::Granted {
         marks,
         percent: most,
+        code: None,
     })
 }
 
@@ -218,8 +237,11 @@ pub fn sweep(
     is_known: IsKnown<'_>,
 ) -> Result<(), StateError> {
     let oldest = partition.clock().saturating_sub(KEPT);
-    let is_known =
-        |identity, oldest| is_known(identity, oldest) || is_known(marks_of(identity), oldest);
+    let is_known = |identity, oldest| {
+        pool::is_identity(identity)
+            || is_known(identity, oldest)
+            || is_known(marks_of(identity), oldest)
+    };
     partition.sweep(accounts, oldest, &is_known)
 }
 

@@ -20,6 +20,7 @@ mod check;
 mod trial;
 
 mod budgets;
+mod coupons;
 mod customers;
 mod matches;
 
@@ -90,6 +91,7 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
             .post(turns::verb),
     ));
     let budget = read(get(budgets::get)).merge(write(delete(budgets::reset)));
+    let pool = read(get(coupons::get)).merge(write(delete(coupons::drop)));
     Router::new()
         .route("/v1/campaigns", all)
         .route("/v1/campaigns/{id}", one)
@@ -98,6 +100,8 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
         .route("/v1/campaigns:check", read(post(check::check)))
         .route("/v1/matches", matches(get(matches::list)))
         .route("/v1/customers/{id}", customer)
+        .route("/v1/coupon-pools/{pool}", pool)
+        .route("/v1/coupon-pools/{pool}/codes", write(post(coupons::add)))
         .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
         .route(
             "/v1/campaigns:try",

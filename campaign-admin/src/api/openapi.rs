@@ -5,7 +5,7 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{budgets, campaigns, check, customers, history, matches, trial, turns, writing};
+use super::{budgets, campaigns, check, coupons, customers, history, matches, trial, turns, writing};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,7 +19,7 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list, customers::get, customers::erase,
-        budgets::get, budgets::reset,
+        budgets::get, budgets::reset, coupons::get, coupons::add, coupons::drop,
     ),
     components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
@@ -27,6 +27,7 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
         (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
         (name = "Budgets", description = "What is used of campaigns' budgets. Scopes campaigns:read and campaigns:write."),
+        (name = "Coupons", description = "Pools of coupon codes. Scopes campaigns:read and campaigns:write."),
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
         (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),
@@ -81,7 +82,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (18, 18));
+        assert_eq!((names.len(), all), (21, 21));
     }
 
     fn properties(schema: &str) -> Vec<String> {

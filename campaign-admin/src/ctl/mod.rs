@@ -30,6 +30,7 @@ mod events;
 mod try_out;
 
 mod budget;
+mod coupons;
 mod customer;
 
 mod filter;

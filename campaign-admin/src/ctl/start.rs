@@ -14,7 +14,7 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, send, tail,
+    apply, backtest, budget, check, coupons, customer, dead_letters, diff, doctor, get, history, send, tail,
     test, try_out, turn,
 };
 
@@ -103,6 +103,8 @@ enum Command {
     Tail(tail::Tail),
     /// Show what is used of a campaign's budgets, and reset them
     Budget(budget::Budget),
+    /// Pools of coupon codes: fill them from files, and see what is left
+    Coupons(coupons::Coupons),
     /// Show what is remembered of a customer, and forget them
     Customer(customer::Customer),
     /// Send an event, or a file of events
@@ -240,6 +242,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
         Command::Budget(budget) => budget.run(form, &api()?).await,
+        Command::Coupons(coupons) => coupons.run(form, &api()?).await,
         Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),

@@ -91,7 +91,7 @@ fn needed(campaign: &Campaign, pattern: &Pattern) -> Vec<CampaignProblem> {
 mod tests {
     use serde_json::{Value as Json, json};
 
-    use super::*;
+
 
     fn codes(when: &Json, reward: &Json) -> Vec<String> {
         let document = json!({"id": "c", "name": "c", "when": when, "reward": reward});

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION};
+use super::{CODES, EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION};
 use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
 use crate::open::{EarlyReturn, OpenMatch, Returnable};
@@ -265,6 +265,11 @@ impl Input<'_> {
                 Ok(Memory::Stretches(stretches))
             }
             TOTAL => self.sum().map(Memory::Total),
+            CODES => {
+                let count = self.count()?;
+                let codes = (0..count).map(|_| self.text()).collect::<Result<_, _>>()?;
+                Ok(Memory::Codes(codes))
+            }
             _ => Err(Stop::Broken),
         }
     }
