@@ -103,7 +103,10 @@ mod tests {
             let error = check("summer", &["A", wrong]).unwrap_err();
             assert!(error.starts_with("code 2 is "), "{error}");
         }
-        assert_eq!(check("summer", &[]).unwrap_err(), "there are 0 codes; 1 to 1000 are taken at a time");
+        assert_eq!(
+            check("summer", &[]).unwrap_err(),
+            "there are 0 codes; 1 to 1000 are taken at a time"
+        );
         assert!(check("summer", &["A"; MAX_CODES]).is_ok());
         assert!(check("summer", &["A"; MAX_CODES + 1]).is_err());
         assert!(check("sum:mer", &["A"]).is_err());

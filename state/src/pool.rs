@@ -105,7 +105,10 @@ pub(crate) fn take(
     let id = block_id(pool, block);
     let codes = partition.touch(&id)?;
     let code = match codes.memory(CODES) {
-        Some(Memory::Codes(codes)) => usize::try_from(place).ok().and_then(|at| codes.get(at)).cloned(),
+        Some(Memory::Codes(codes)) => usize::try_from(place)
+            .ok()
+            .and_then(|at| codes.get(at))
+            .cloned(),
         _ => None,
     };
     // A pool that was filled is never without the code; better none than one twice.
@@ -278,7 +281,11 @@ mod tests {
             given.extend(books.take("summer"));
             books.commit();
         }
-        assert_eq!(books.stock("summer", &codes(0..101)), 1, "what was given stays known");
+        assert_eq!(
+            books.stock("summer", &codes(0..101)),
+            1,
+            "what was given stays known"
+        );
         while let Some(code) = books.take("summer") {
             given.push(code);
         }
@@ -312,7 +319,10 @@ mod tests {
         assert_eq!(books.take("summer"), None);
         assert_eq!(books.take("summer2").as_deref(), Some("CODE-0"));
         let left: BTreeSet<String> = books.ids().into_iter().collect();
-        assert!(left.iter().all(|id| !is_account_of(id, "summer")), "{left:?}");
+        assert!(
+            left.iter().all(|id| !is_account_of(id, "summer")),
+            "{left:?}"
+        );
         assert_eq!(books.stock("summer", &codes(0..1)), 1);
     }
 
@@ -325,7 +335,10 @@ mod tests {
             pool: "summer".into(),
             codes: vec!["NEW".into()],
         };
-        assert_eq!(super::stock(&stock, again, &mut books.partition).unwrap(), None);
+        assert_eq!(
+            super::stock(&stock, again, &mut books.partition).unwrap(),
+            None
+        );
         assert_eq!(level("summer", &books.partition).unwrap().stocked, 1);
     }
 }

@@ -111,8 +111,8 @@ pub(super) async fn add(
     };
     let wrong = |error: schemas::pool::StockError| Problem::new(&INVALID, error.to_string());
     stock.check().map_err(wrong)?;
-    let value = serde_json::to_vec(&stock)
-        .map_err(|error| Problem::new(&INTERNAL, error.to_string()))?;
+    let value =
+        serde_json::to_vec(&stock).map_err(|error| Problem::new(&INTERNAL, error.to_string()))?;
     let change = change(&api, &pool, Control::StockPool, Some(&value)).await?;
     tracing::info!(
         target: "audit",

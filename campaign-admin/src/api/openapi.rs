@@ -5,7 +5,9 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{budgets, campaigns, check, coupons, customers, history, matches, trial, turns, writing};
+use super::{
+    budgets, campaigns, check, coupons, customers, history, matches, trial, turns, writing,
+};
 
 #[derive(OpenApi)]
 #[openapi(

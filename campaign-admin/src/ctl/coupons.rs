@@ -88,7 +88,9 @@ impl LoadCodes {
         let mut progress = Progress::new("codes sent");
         let mut sent = 0;
         for batch in codes.chunks(MAX_CODES) {
-            let answer = api.add_codes(&self.pool, batch, self.reason.as_deref()).await;
+            let answer = api
+                .add_codes(&self.pool, batch, self.reason.as_deref())
+                .await;
             answer.with_context(|| {
                 format!("{sent} of {total} codes were sent; the same command sends the rest, and passes over those")
             })?;
@@ -98,7 +100,10 @@ impl LoadCodes {
         progress.end();
         let document = json!({"pool": self.pool, "codes": total});
         form.print_next(&document, || {
-            format!("{total} codes are on their way into {}", styled(NAME, &self.pool))
+            format!(
+                "{total} codes are on their way into {}",
+                styled(NAME, &self.pool)
+            )
         })?;
         Ok(Exit::Done)
     }

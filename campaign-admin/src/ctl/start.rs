@@ -14,8 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, budget, check, coupons, customer, dead_letters, diff, doctor, get, history, send, tail,
-    test, try_out, turn,
+    apply, backtest, budget, check, coupons, customer, dead_letters, diff, doctor, get, history,
+    send, tail, test, try_out, turn,
 };
 
 /// Campaigns as files, and a look at what runs

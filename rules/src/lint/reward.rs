@@ -91,8 +91,6 @@ fn needed(campaign: &Campaign, pattern: &Pattern) -> Vec<CampaignProblem> {
 mod tests {
     use serde_json::{Value as Json, json};
 
-
-
     fn codes(when: &Json, reward: &Json) -> Vec<String> {
         let document = json!({"id": "c", "name": "c", "when": when, "reward": reward});
         let rule = crate::check::campaign(&document).unwrap();

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{CODES, EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION};
+use super::{
+    CODES, EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION,
+};
 use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
 use crate::open::{EarlyReturn, OpenMatch, Returnable};

@@ -5,6 +5,7 @@ mod installation;
 mod backtest;
 mod campaigns;
 mod contexts;
+mod coupons;
 mod dead_letters;
 mod doctor;
 mod events;
