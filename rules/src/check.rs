@@ -136,7 +136,7 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
             CampaignError::Across(_) | CampaignError::Absents => "/across".to_owned(),
             CampaignError::ReturnsOfNothing => "/reverse_on".to_owned(),
-            CampaignError::Unsupported { field: name } => field(name),
+            CampaignError::PoolBeside(_) => "/reward/pool".to_owned(),
             CampaignError::Reward(error) => {
                 format!("/reward{}", error.field().map(field).unwrap_or_default())
             }

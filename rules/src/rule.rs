@@ -176,9 +176,14 @@ impl Rule {
             && self.schedule().contains(event.occurred_at)
     }
 
-    /// Its budgets: if it has any, what it wins is claimed, and the settler decides.
+    /// Its budgets.
     pub fn totals(&self) -> &[Total] {
         self.history().map_or(&[], History::totals)
+    }
+
+    /// Whether what it wins is claimed, and the settler decides: it has a budget, or its reward is a code of a pool.
+    pub fn is_claimed(&self) -> bool {
+        self.history().is_some_and(History::is_claimed)
     }
 
     /// Whether the event matters: it meets the pattern, or that of something that is counted.

@@ -16,8 +16,7 @@ use crate::{
 /// A campaign as it stands in the compacted topic.
 ///
 /// Only `id`, `name`, `when` and `reward` are required. Unknown fields are kept and can be reported
-/// with [`Campaign::unknown_fields`]; a field of the language that this release cannot keep its promise
-/// about is refused, for a match without its limits costs money.
+/// with [`Campaign::unknown_fields`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// The key of the record.
@@ -149,15 +148,6 @@ pub enum CampaignError {
         /// End of the schedule.
         end: Timestamp,
     },
-    /// A field of the language that this release cannot honour.
-    #[error(
-        "{field} is not supported by this release, and a campaign without it would pay more than \
-         it says; remove it or upgrade"
-    )]
-    Unsupported {
-        /// Name of the field.
-        field: &'static str,
-    },
     /// Too many conditions.
     #[error("across has {0} conditions; at most {MAX_CONDITIONS} are allowed")]
     Across(usize),
@@ -199,6 +189,12 @@ pub enum CampaignError {
          more; remove one of them"
     )]
     VariantsWait,
+    /// A pool is a budget of its own.
+    #[error(
+        "the reward is a code of a pool, which does not go together with {0}; remove one of them (a pool gives as many \
+         codes as it has)"
+    )]
+    PoolBeside(&'static str),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -206,9 +202,6 @@ pub enum CampaignError {
     #[error(transparent)]
     Avro(#[from] crate::avro::AvroError),
 }
-
-/// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 0] = [];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -240,11 +233,6 @@ impl Campaign {
     /// # Errors
     /// [`CampaignError`] says what is wrong and where.
     pub fn check(&self) -> Result<(), CampaignError> {
-        for field in UNSUPPORTED {
-            if self.unknown.contains_key(field) {
-                return Err(CampaignError::Unsupported { field });
-            }
-        }
         if let (Some(start), Some(end)) = (self.schedule.start, self.schedule.end)
             && end <= start
         {
@@ -264,6 +252,7 @@ impl Campaign {
         if !self.variants.is_empty() && self.across.iter().any(|it| waits(&it)) {
             return Err(CampaignError::VariantsWait);
         }
+        self.check_pool()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }
@@ -276,6 +265,23 @@ impl Campaign {
             return Err(CampaignError::ReturnsOfNothing);
         }
         Ok(())
+    }
+
+    /// A code that was given is not taken back, and is decided where the pool is.
+    fn check_pool(&self) -> Result<(), CampaignError> {
+        if self.reward.pool().is_none() {
+            return Ok(());
+        }
+        let beside = [
+            (!self.limits.total.is_empty()).then_some("limits.total"),
+            self.hold.map(|_| "hold"),
+            self.reverse_on.as_ref().map(|_| "reverse_on"),
+            (!self.variants.is_empty()).then_some("variants"),
+        ];
+        match beside.into_iter().flatten().next() {
+            None => Ok(()),
+            Some(field) => Err(CampaignError::PoolBeside(field)),
+        }
     }
 
     fn check_groups(&self) -> Result<(), CampaignError> {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::across::Budget;
-use crate::{Amount, ClaimKept, Grant, Source};
+use crate::{Amount, ClaimKept, Grant, Source, pool};
 
 /// One event would win one campaign, if the campaign's budget leaves room. The value of a record of `claims`; its key is
-/// the campaign's id.
+/// [`Prize::key`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claim<'a> {
     /// The event.
@@ -89,6 +89,7 @@ impl Prize<'_> {
                 .into_iter()
                 .map(|(field, value)| (own(field), own(value)))
                 .collect(),
+            pool: self.pool.map(own),
         }
     }
 }
@@ -122,6 +123,19 @@ pub struct Prize<'a> {
     /// The value of each field by which the campaign's budgets are split; one that the event does not have is absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// The pool of which it would be a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Cow<'a, str>>,
+}
+
+impl Prize<'_> {
+    /// The key of its claim: all claims of a campaign, or of a pool, are in one partition.
+    pub fn key(&self) -> Cow<'_, str> {
+        match &self.pool {
+            None => Cow::Borrowed(&self.campaign_id),
+            Some(pool) => Cow::Owned(pool::key(pool)),
+        }
+    }
 }
 
 /// A group of campaigns, as it was when the event was decided.
@@ -181,6 +195,8 @@ pub enum RefusalReason {
     BudgetUsedUp,
     /// The campaign was deleted, or has ended and has no budget any more.
     CampaignGone,
+    /// The pool has no code left.
+    PoolEmpty,
     /// It is of a time of which no budget is kept any more.
     TooLate,
     /// The customer is in the campaign's holdout. There was no claim.
@@ -193,6 +209,7 @@ impl RefusalReason {
         match self {
             Self::BudgetUsedUp => "budget_used_up",
             Self::CampaignGone => "campaign_gone",
+            Self::PoolEmpty => "pool_empty",
             Self::TooLate => "too_late",
             Self::HeldOut => "held_out",
         }
@@ -217,6 +234,7 @@ mod tests {
             amount: Amount::parse("10.00").unwrap(),
             variant: None,
             by: BTreeMap::new(),
+            pool: None,
         };
         let mut claim = Claim {
             event_id: "e-1".into(),

@@ -1,6 +1,6 @@
 //! Control records: records without a value that ask for something, where others tell what happened.
 //!
-//! On `events` and `matches` the key names the customer, on `claims` the campaign. On `matches` the record says that it was
+//! On `events` and `matches` the key names the customer, on `claims` the campaign or the pool. On `matches` the record says that it was
 //! done, so that whoever keeps matches does it too; the header
 //! [`CONTROL_SOURCE`](crate::names::header::CONTROL_SOURCE) names the record that asked.
 
@@ -25,6 +25,10 @@ pub enum Control {
     /// To take in what a worker has counted for the campaign's breaker; on `claims`. The header
     /// [`CONTROL_COUNT`](crate::names::header::CONTROL_COUNT) has the count.
     Count,
+    /// To add codes to a pool; on `claims`. The value is a [`Stock`](crate::pool::Stock).
+    StockPool,
+    /// To forget a pool with all of its codes; on `claims`.
+    DropPool,
 }
 
 impl Control {
@@ -37,9 +41,12 @@ impl Control {
             Self::GiveBack => "give_back",
             Self::ResetBudget => "reset_budget",
             Self::Count => "count",
+            Self::StockPool => "stock_pool",
+            Self::DropPool => "drop_pool",
         }
     }
 
+    /// The one of that word that is about a customer.
     fn of(word: &[u8]) -> Option<Self> {
         let all = [Self::Erase, Self::Refused, Self::Granted];
         all.into_iter().find(|it| it.word().as_bytes() == word)

@@ -111,6 +111,13 @@ pub(crate) fn check(variants: &[Variant]) -> Result<(), CampaignError> {
         }
     }
     for variant in variants {
+        if variant
+            .reward
+            .as_ref()
+            .is_some_and(|it| it.pool().is_some())
+        {
+            return Err(CampaignError::PoolBeside("variants"));
+        }
         if let Some(Err(error)) = variant.reward.as_ref().map(Reward::check) {
             let detail = format!("the reward of {}: {error}", variant.name);
             return Err(CampaignError::Variants(detail));

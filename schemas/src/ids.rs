@@ -185,6 +185,15 @@ id!(
     "letters, digits, '-', '_' and '.' are allowed"
 );
 
+id!(
+    /// Names a pool of coupon codes.
+    PoolName,
+    "pool",
+    |byte| byte.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "letters, digits, '-', '_' and '.' are allowed"
+);
+
 /// Names one match: an event that won a campaign.
 ///
 /// Its text is `event_id:campaign_id`. A campaign id has no colon, so the last colon separates the

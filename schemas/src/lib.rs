@@ -25,6 +25,7 @@ pub mod document;
 pub mod hash;
 pub mod number;
 pub mod paths;
+pub mod pool;
 pub mod reward;
 pub mod reward_amount;
 pub mod schedule;
@@ -67,7 +68,7 @@ pub use experiment::{Percent, Variant};
 pub use grant::{ClaimKept, Counted, GivenBack, Grant};
 pub use ids::{
     AudienceName, CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId,
-    VariantName,
+    PoolName, VariantName,
 };
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;

@@ -384,7 +384,7 @@ fn of_limit(customer: &Customer, allowance: &Allowance, now: i64) -> Option<Foun
 fn until(memory: &Memory, stretch: &Stretch, now: i64) -> Option<i64> {
     let inside: &[Remembered] = match memory {
         Memory::Events(events) => events_of(events, stretch, now),
-        Memory::Stretches(_) | Memory::Total(_) => &[],
+        Memory::Stretches(_) | Memory::Total(_) | Memory::Codes(_) => &[],
     };
     match stretch {
         Stretch::Sliding(length) => Some(inside.first()?.at.saturating_add(*length)),
@@ -410,6 +410,7 @@ fn left(kept: &Kept) -> String {
             number(all, "event")
         }
         Memory::Total(sum) => number(sum.count, "event"),
+        Memory::Codes(codes) => number(codes.len() as u64, "code"),
     };
     let how_long = match kept.retention {
         Retention::Ever => "until the dedup window is over",

@@ -77,6 +77,7 @@ pub fn claim_due<'a>(won: &'a DueMatch<'a>, source: Source<'a>) -> Claim<'a> {
             // What waits has no variants.
             variant: None,
             by: BTreeMap::new(),
+            pool: pool(won.rule),
         },
         taken: taken(won.rule),
         groups: Vec::new(),
@@ -106,7 +107,13 @@ fn prize<'a>(rule: &'a Rule, event: &Event<'a>) -> Option<Prize<'a>> {
         amount: rule.amount(event).ok()?.unwrap_or(Amount::ZERO),
         variant: (rule.variant(event.customer_id)).map(|it| Cow::Borrowed(it.as_str())),
         by: by.collect(),
+        pool: pool(rule),
     })
+}
+
+fn pool(rule: &Rule) -> Option<Cow<'_, str>> {
+    let pool = rule.history()?.pool()?;
+    Some(Cow::Borrowed(pool.as_str()))
 }
 
 fn as_many_as_fit<'a>(next: impl Iterator<Item = Prize<'a>>) -> Vec<Prize<'a>> {

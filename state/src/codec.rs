@@ -59,6 +59,7 @@ pub enum StateError {
 const EVENTS: u8 = 0;
 const STRETCHES: u8 = 1;
 const TOTAL: u8 = 2;
+const CODES: u8 = 3;
 
 const FOR: u8 = 0;
 const SESSION: u8 = 1;

@@ -257,7 +257,7 @@ impl Customer {
                     stretches.drain(..gone);
                     !stretches.is_empty()
                 }
-                Memory::Total(_) => true,
+                Memory::Total(_) | Memory::Codes(_) => true,
             },
             Retention::Session(pause) => match &mut kept.memory {
                 Memory::Events(events) => {

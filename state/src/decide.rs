@@ -175,7 +175,7 @@ fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Custom
         } else if grant(history, at, amount, customer) {
             groups.take(history);
             has_won[place] = true;
-            is_claimed |= !history.totals().is_empty();
+            is_claimed |= history.is_claimed();
         }
     }
     if !is_claimed {
@@ -415,6 +415,7 @@ pub(crate) fn taken_together(memory: Option<&Memory>, stretch: &Stretch, at: i64
     match memory {
         None => Sum::default(),
         Some(Memory::Total(sum)) => *sum,
+        Some(Memory::Codes(_)) => Sum::default(),
         Some(Memory::Stretches(stretches)) => {
             let begin = stretch.around(at).map(|(begin, _)| begin);
             let found = stretches.iter().find(|(it, _)| Some(*it) == begin);

@@ -401,7 +401,7 @@ impl Engine {
                 let history = rule.history();
                 if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
                     let is_held_out = rule.holds_out(&id);
-                    if !rule.totals().is_empty() {
+                    if rule.is_claimed() {
                         // If the claim is refused, it is known again by this.
                         customer.see(event.due, event_hash(&event.event_id));
                     }

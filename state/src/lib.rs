@@ -22,6 +22,7 @@ pub mod engine;
 pub mod memory;
 pub mod open;
 pub mod partition;
+pub mod pool;
 pub mod settle;
 pub mod trial;
 

@@ -1,4 +1,5 @@
-//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then.
+//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then; one of a pool of coupons if a
+//! code is left.
 //!
 //! What is used is kept in a [`Partition`] as what customers have done is: an *account* a campaign, and one more for each value
 //! of a field by which a budget is split. Claims are settled in the order of their log.
@@ -16,6 +17,7 @@ use crate::decide::taken_together;
 use crate::engine::{Arrival, IsKnown};
 use crate::memory::{Memory, Sum};
 use crate::partition::Partition;
+use crate::pool;
 use crate::restore::{self, began_of};
 
 /// How long what was used of a day, week or month is kept after it, against the time of the partition, in milliseconds. A
@@ -39,6 +41,8 @@ pub enum Settled<'r> {
         percent: u64,
         /// Where it counts, if what takes it back gives it back.
         counted: Vec<Counted>,
+        /// The code that the reward is, if it is one of a pool.
+        code: Option<Box<str>>,
     },
     /// It is none.
     Refused {
@@ -125,6 +129,21 @@ pub fn settle<'r>(
         return refused(RefusalReason::CampaignGone);
     };
     let at = claim.counts_at.as_millisecond();
+    if let Some(pool) = &claim.prize.pool {
+        return Ok(match pool::take(pool, at, partition)? {
+            None => Settled::Refused {
+                reason: RefusalReason::PoolEmpty,
+                limit: None,
+                marks: Vec::new(),
+            },
+            code => Settled::Granted {
+                marks: Vec::new(),
+                percent: 0,
+                counted: Vec::new(),
+                code,
+            },
+        });
+    }
     let oldest = partition.clock().saturating_sub(KEPT);
     let totals = rule.totals();
     let is_kept = |total: &Total| matches!(total.stretch(), Stretch::Ever) || at >= oldest;
@@ -167,6 +186,7 @@ pub fn settle<'r>(
         marks,
         percent: most,
         counted,
+        code: None,
     })
 }
 
@@ -229,7 +249,9 @@ pub fn sweep(
     let oldest = partition.clock().saturating_sub(KEPT);
     let is_known = |identity, oldest| {
         let identities = [identity, marks_of(identity), began_of(identity)];
-        breaker::is_kept(identity) || identities.iter().any(|it| is_known(*it, oldest))
+        breaker::is_kept(identity)
+            || pool::is_identity(identity)
+            || identities.iter().any(|it| is_known(*it, oldest))
     };
     partition.sweep(accounts, oldest, &is_known)
 }

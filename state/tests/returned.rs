@@ -6,7 +6,7 @@ use schemas::{Campaign, Claim, GivenBack, Grant, Limits, Reader, Source, Span};
 use serde_json::{Value as Json, json};
 use state::settle::{Settled, reset, settle, spent};
 use state::{
-    Arrival, Decided, Due, Engine, EventTimes, Partition, Told, Winners, claim, give_back,
+    Arrival, Decided, Due, Engine, EventTimes, Members, Partition, Told, Winners, claim, give_back,
 };
 
 /// The time of the first events, 2026-10-30T12:00:00Z.
@@ -109,7 +109,7 @@ impl Desk {
             event.as_bytes(),
             arrival,
             &self.rules,
-            customers,
+            (customers, &mut &Members::default()),
             &mut winners,
         );
         let Decided::New(event, _) = decided.unwrap() else {

@@ -21,6 +21,7 @@ mod trial;
 
 mod audiences;
 mod budgets;
+mod coupons;
 mod customers;
 mod matches;
 
@@ -100,6 +101,7 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
     let member = see(get(audiences::member));
     let member = member.merge(turn(put(audiences::add).delete(audiences::remove)));
     let many = || DefaultBodyLimit::max(audiences::MAX_BYTES);
+    let pool = read(get(coupons::get)).merge(write(delete(coupons::drop)));
     Router::new()
         .route("/v1/campaigns", all)
         .route("/v1/campaigns/{id}", one)
@@ -111,6 +113,8 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
         .route("/v1/audiences", see(get(audiences::list)))
         .route("/v1/audiences/{audience}", audience)
         .route("/v1/audiences/{audience}/members/{customer}", member)
+        .route("/v1/coupon-pools/{pool}", pool)
+        .route("/v1/coupon-pools/{pool}/codes", write(post(coupons::add)))
         .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
         .route(
             "/v1/campaigns:try",

@@ -6,7 +6,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
 use super::{
-    audiences, budgets, campaigns, check, customers, history, matches, trial, turns, writing,
+    audiences, budgets, campaigns, check, coupons, customers, history, matches, trial, turns,
+    writing,
 };
 
 #[derive(OpenApi)]
@@ -21,7 +22,7 @@ use super::{
         campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list, customers::get, customers::erase,
-        budgets::get, budgets::reset,
+        budgets::get, budgets::reset, coupons::get, coupons::add, coupons::drop,
         audiences::list, audiences::get, audiences::drop_audience, audiences::add_all, audiences::remove_all,
         audiences::member, audiences::add, audiences::remove,
     ),
@@ -31,6 +32,7 @@ use super::{
         (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
         (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
         (name = "Budgets", description = "What is used of campaigns' budgets. Scopes campaigns:read and campaigns:write."),
+        (name = "Coupons", description = "Pools of coupon codes. Scopes campaigns:read and campaigns:write."),
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
         (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),
@@ -86,7 +88,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (26, 26));
+        assert_eq!((names.len(), all), (29, 29));
     }
 
     fn properties(schema: &str) -> Vec<String> {

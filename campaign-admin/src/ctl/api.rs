@@ -268,6 +268,32 @@ impl Api {
         self.send(request).await?.json()
     }
 
+    /// How full a pool of coupons is. Its name was checked.
+    pub(crate) async fn pool(&self, pool: &str) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}");
+        self.send(self.request(Method::GET, &path)).await?.json()
+    }
+
+    /// Adds codes to a pool of coupons. Returns where that is asked for.
+    pub(crate) async fn add_codes(
+        &self,
+        pool: &str,
+        codes: &[String],
+        reason: Option<&str>,
+    ) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}/codes");
+        let request = self.request(Method::POST, &path).reason(reason);
+        let request = request.body(&json!({"codes": codes}));
+        self.send(request).await?.json()
+    }
+
+    /// Drops a pool of coupons. Returns where that is asked for.
+    pub(crate) async fn drop_pool(&self, pool: &str, reason: Option<&str>) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}");
+        let request = self.request(Method::DELETE, &path).reason(reason);
+        self.send(request).await?.json()
+    }
+
     /// What is remembered of a customer.
     pub(crate) async fn customer(&self, id: &str) -> anyhow::Result<Json> {
         let request = self.request_of_customer(Method::GET, id)?;

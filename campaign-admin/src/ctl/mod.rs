@@ -32,6 +32,7 @@ mod try_out;
 
 mod audience;
 mod budget;
+mod coupons;
 mod customer;
 
 mod filter;

@@ -14,8 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, audience, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, results,
-    send, tail, test, try_out, turn,
+    apply, audience, backtest, budget, check, coupons, customer, dead_letters, diff, doctor, get,
+    history, results, send, tail, test, try_out, turn,
 };
 
 /// Campaigns as files, and a look at what runs
@@ -108,6 +108,8 @@ enum Command {
     Results(results::Results),
     /// Show what is used of a campaign's budgets, and reset them
     Budget(budget::Budget),
+    /// Pools of coupon codes: fill them from files, and see what is left
+    Coupons(coupons::Coupons),
     /// See who is in which audience, and load files of customers
     Audience(audience::Audience),
     /// Show what is remembered of a customer, and forget them
@@ -248,6 +250,7 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Tail(tail) => tail.run(form),
         Command::Results(results) => results.run(form),
         Command::Budget(budget) => budget.run(form, &api()?).await,
+        Command::Coupons(coupons) => coupons.run(form, &api()?).await,
         Command::Audience(audience) => audience.run(form, &api()?).await,
         Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,

@@ -64,7 +64,6 @@ impl Refused {
         match self {
             Self::NoKey => "no_key",
             Self::Campaign(CampaignError::Key { .. }) => "key_mismatch",
-            Self::Campaign(CampaignError::Unsupported { .. }) => "unsupported",
             Self::Campaign(_) => "invalid_document",
             Self::Rule(rules::RuleError::Pattern(_)) => "invalid_pattern",
             Self::Rule(_) => "invalid_reward",
@@ -284,13 +283,10 @@ mod tests {
         apply(&mut catalog, &document(1), 0).unwrap();
         let mut broken_pattern = document(2);
         broken_pattern["when"] = json!({"event_type": "purchase"});
-        let mut unsupported = document(2);
-        unsupported["audience"] = json!(["vip"]);
         let mut other_id = document(2);
         other_id["id"] = json!("eleven");
         let cases = [
             (broken_pattern, "invalid_pattern"),
-            (unsupported, "unsupported"),
             (other_id, "key_mismatch"),
             (json!({"id": "ten"}), "invalid_document"),
             (json!("ten"), "invalid_document"),

@@ -3,12 +3,13 @@
 //! A campaign whose budget all customers share cannot be decided where its events are. Matchers write claims instead, all of a
 //! campaign into one partition of `claims`, and here each becomes a match, or a refusal and a control record of `events` that
 //! gives back what the claim took and lets the next campaign win. Of a match that is held or may be taken back the matcher is told,
-//! too, and says when a return gives the budget something back. It is the same [`Worker`](crate::worker) with a
+//! too, and says when a return gives the budget something back. So it is with codes of a pool of coupons. It is the same [`Worker`](crate::worker) with a
 //! [`Duty`] of its own: what is used of budgets is its state, with `budget-state` as changelog.
 
 mod breaker;
 mod emit;
 mod metrics;
+mod pools;
 mod settings;
 
 use std::sync::Arc;
@@ -140,8 +141,11 @@ impl Settle {
                 marks,
                 percent,
                 counted,
+                code,
             } => {
                 self.tally.granted(claim, &marks, age);
+                let coded = code.map(|code| pools::with_code(claim, &code));
+                let claim = coded.as_ref().unwrap_or(claim);
                 let written = (self.emitter).write_match(transaction, message, claim, counted);
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
                 (bytes, percent)
@@ -160,7 +164,9 @@ impl Settle {
                 (bytes, percent.transpose()?.unwrap_or_default())
             }
         };
-        if rule.is_some() {
+        if let Some(pool) = &claim.prize.pool {
+            self.tell_level(pool, partition)?;
+        } else if rule.is_some() {
             self.tally.used(&claim.prize.campaign_id, percent);
         }
         batch.load.output_bytes += STATE_BYTES + bytes;
@@ -270,16 +276,25 @@ impl Duty for Settle {
             offset: message.offset(),
             time: self.clock.bound(message.timestamp().to_millis()),
         };
+        let asked = record::header(message, header::CONTROL);
+        let asks = |control: Control| asked == Some(control.word().as_bytes());
+        if asks(Control::StockPool) {
+            self.stock(batch, (partition, arrival), message)?;
+            return Ok(None);
+        }
         let Some(value) = message.payload() else {
-            match record::header(message, header::CONTROL) {
-                Some(word) if word == Control::Count.word().as_bytes() => {
+            match asked {
+                _ if asks(Control::Count) => {
                     return self.take_count(batch, (partition, arrival), message);
                 }
-                Some(word) if word == Control::ResetBudget.word().as_bytes() => {
+                _ if asks(Control::ResetBudget) => {
                     self.reset(batch, (partition, arrival), message)?;
                 }
-                Some(word) if word == Control::GiveBack.word().as_bytes() => {
+                _ if asks(Control::GiveBack) => {
                     self.give_back(batch, (partition, arrival), message)?;
+                }
+                _ if asks(Control::DropPool) => {
+                    self.drop_pool(batch, (partition, arrival), message)?;
                 }
                 word => {
                     let reason = word.map_or(DeadLetterReason::NoValue, unknown);

@@ -133,7 +133,9 @@ impl Decide {
             Err(Undecided::Unread(Unread::Never(reason))) => {
                 return self.die(batch, message, &reason);
             }
-            Err(Undecided::Unread(Unread::Waiting(_))) => unreachable!("a claim has no schema"),
+            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
+                unreachable!("a claim has no schema, and its campaign was for its customer")
+            }
             Err(Undecided::State(error)) => return Err(error.into()),
         }
         batch.load.output_bytes += STATE_BYTES;

@@ -66,12 +66,12 @@ impl Emitter {
             partition: message.partition(),
             offset: message.offset(),
         };
-        if !rule.totals().is_empty() {
+        if rule.is_claimed() {
             let claim = state::claim(rule, event, source, winners)
                 .expect("the engine lets nothing win without a reward");
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, rule, carried(message));
+            return self.send_claim(transaction, &claim.prize.key(), carried(message));
         }
         let reward = rule
             .reward(event)
@@ -117,10 +117,11 @@ impl Emitter {
             partition,
             offset: due.event.offset,
         };
-        if !due.rule.totals().is_empty() {
+        if due.rule.is_claimed() {
+            let claim = state::claim_due(due, source);
             self.claim.clear();
-            write_json(&state::claim_due(due, source), &mut self.claim);
-            return self.send_claim(transaction, due.rule, None);
+            write_json(&claim, &mut self.claim);
+            return self.send_claim(transaction, &claim.prize.key(), None);
         }
         let won = Won {
             event_id: &due.event.event_id,
@@ -151,10 +152,10 @@ impl Emitter {
         (rule, place): (&Rule, usize),
     ) -> Result<Written, KafkaError> {
         let claim = amends.claim(rule, place);
-        if !rule.totals().is_empty() {
+        if rule.is_claimed() {
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, rule, carried(message));
+            return self.send_claim(transaction, &claim.prize.key(), carried(message));
         }
         // What holds its matches, or takes them back, is not won instead of another.
         let won = Won::of_claim(&claim, None);
@@ -202,11 +203,11 @@ impl Emitter {
     fn send_claim(
         &self,
         transaction: &Open,
-        rule: &Rule,
+        key: &str,
         headers: Option<OwnedHeaders>,
     ) -> Result<Written, KafkaError> {
         let mut record = BaseRecord::to(&self.outputs.claims)
-            .key(rule.id().as_str().as_bytes())
+            .key(key.as_bytes())
             .payload(&*self.claim)
             .timestamp(now_in_millis().as_millisecond());
         record.headers = headers;

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use schemas::Counted;
 
 use super::{
-    ASKED, EVENTS, EVER, FIRST, FOR, FREE, GRANTED, HASH, NOTHING, NUMBER, SECOND, SESSION,
+    ASKED, CODES, EVENTS, EVER, FIRST, FOR, FREE, GRANTED, HASH, NOTHING, NUMBER, SECOND, SESSION,
     STRETCHES, TOTAL, VERSION,
 };
 use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
@@ -300,6 +300,11 @@ impl Input<'_> {
                 Ok(Memory::Stretches(stretches))
             }
             TOTAL => self.sum().map(Memory::Total),
+            CODES => {
+                let count = self.count()?;
+                let codes = (0..count).map(|_| self.text()).collect::<Result<_, _>>()?;
+                Ok(Memory::Codes(codes))
+            }
             _ => Err(Stop::Broken),
         }
     }

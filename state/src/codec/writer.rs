@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{ASKED, EVENTS, FREE, GRANTED, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
+use super::{ASKED, CODES, EVENTS, FREE, GRANTED, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
 use crate::memory::{Memory, Sum, Taken};
 use crate::open::{Budgeted, EarlyReturn, OpenMatch};
 
@@ -160,6 +160,13 @@ impl Writer<'_> {
             Memory::Total(sum) => {
                 self.0.push(TOTAL);
                 self.sum(sum);
+            }
+            Memory::Codes(codes) => {
+                self.0.push(CODES);
+                self.count(codes.len());
+                for code in codes {
+                    self.text(code);
+                }
             }
         }
     }

@@ -217,7 +217,7 @@ impl Books {
             for limit in history.limits() {
                 for customer in ["ann", "bob", "cid", "dan"] {
                     let counted = match machine.customer(customer).memory(limit.identity()) {
-                        None => 0,
+                        None | Some(Memory::Codes(_)) => 0,
                         Some(Memory::Events(events)) => events.len() as u64,
                         Some(Memory::Total(sum)) => sum.count,
                         Some(Memory::Stretches(all)) => all.iter().map(|(_, sum)| sum.count).sum(),

@@ -6,6 +6,7 @@ mod audiences;
 mod backtest;
 mod campaigns;
 mod contexts;
+mod coupons;
 mod dead_letters;
 mod doctor;
 mod events;
