@@ -51,6 +51,9 @@ struct Arm {
 
 impl Draw {
     /// What the customer has drawn in the experiment of that name.
+    ///
+    /// # Panics
+    /// Never: a digest has as many bytes as are taken of it.
     pub fn of(experiment: &str, customer_id: &str) -> Self {
         let mut text = Vec::with_capacity(experiment.len() + 1 + customer_id.len());
         text.extend_from_slice(experiment.as_bytes());
@@ -117,7 +120,7 @@ impl Experiment {
         let name = name.map_or(campaign.id.as_str(), |name| name.as_str());
         Ok(Some(Box::new(Self {
             name: name.into(),
-            holdout: campaign.holdout.map_or(0, |it| it.millionths()),
+            holdout: campaign.holdout.map_or(0, schemas::Percent::millionths),
             weights: arms.iter().map(|arm| arm.weight).sum(),
             arms: arms.into(),
         })))

@@ -152,19 +152,13 @@ impl Desk {
     }
 
     fn settle_and_hear(&mut self, claim: &Claim<'static>) -> bool {
-        match self.settle(claim) {
-            Some(granted) => {
-                self.hear(&granted);
-                true
-            }
-            None => {
-                let amends = self
-                    .engine
-                    .amend(claim.clone(), &self.rules, &mut self.customers);
-                assert!(amends.unwrap().won.is_empty());
-                false
-            }
+        if let Some(granted) = self.settle(claim) {
+            self.hear(&granted);
+            return true;
         }
+        let amends = (self.engine).amend(claim.clone(), &self.rules, &mut self.customers);
+        assert!(amends.unwrap().won.is_empty());
+        false
     }
 
     /// What was made of matches; the settler takes in what is given back.

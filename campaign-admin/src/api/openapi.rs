@@ -139,6 +139,11 @@ mod tests {
             properties("ScheduleDocument"),
             fields(&campaign["schedule"])
         );
+    }
+
+    #[test]
+    fn accounts_and_matches_are_described_as_they_are_sent() {
+        let time = "2026-11-24T09:30:00Z";
         let seen = state::account::Seen {
             events: 1,
             first: time.parse().ok(),

@@ -211,7 +211,7 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         let drawn = explanation.experiment.as_ref();
         let drawn = drawn
             .and_then(|it| it.variant.as_ref())
-            .map(|it| it.as_str());
+            .map(schemas::VariantName::as_str);
         if !expects_match || drawn.is_none() {
             return Err(Failed::broken("/variant", OF_A_VARIANT));
         }

@@ -110,7 +110,7 @@ impl Follower {
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
             for trip in self.trips.try_iter() {
-                pending |= self.hold_back(&mut catalog, &trip);
+                pending |= hold_back(&mut catalog, &trip);
             }
             let wait = match () {
                 () if pending => Duration::ZERO,
@@ -147,16 +147,6 @@ impl Follower {
             }
         }
         Ok(())
-    }
-
-    /// Holds a campaign back whose breaker has tripped. Says whether that has changed anything.
-    fn hold_back(&self, catalog: &mut Catalog, trip: &Trip) -> bool {
-        let is_held_back = catalog.trip(trip);
-        if is_held_back {
-            let Trip { campaign_id, .. } = trip;
-            tracing::warn!(%campaign_id, "a breaker has tripped: the campaign is held back until it is resumed");
-        }
-        is_held_back
     }
 
     /// Takes a record in, however long its schema has to be waited for. False: the process shuts down.
@@ -207,4 +197,14 @@ impl Follower {
         }
         true
     }
+}
+
+/// Holds a campaign back whose breaker has tripped. Says whether that has changed anything.
+fn hold_back(catalog: &mut Catalog, trip: &Trip) -> bool {
+    let is_held_back = catalog.trip(trip);
+    if is_held_back {
+        let Trip { campaign_id, .. } = trip;
+        tracing::warn!(%campaign_id, "a breaker has tripped: the campaign is held back until it is resumed");
+    }
+    is_held_back
 }

@@ -138,7 +138,7 @@ impl BreakerCounts {
             if won.is_none() && !is_due {
                 continue;
             }
-            let window = rule.breaker().map_or(0, |breaker| breaker.window());
+            let window = rule.breaker().map_or(0, schemas::Breaker::window);
             let mut parts: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
             let events = self.events.get(&window).into_iter().flatten();
             for of in events.filter(|it| it.batch >= from) {

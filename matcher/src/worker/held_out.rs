@@ -44,7 +44,9 @@ impl<'a> HeldOut<'a> {
             reward: rule
                 .reward(event)
                 .expect("the engine holds nothing out without a reward"),
-            variant: rule.variant(event.customer_id).map(|it| it.as_str()),
+            variant: rule
+                .variant(event.customer_id)
+                .map(schemas::VariantName::as_str),
             source: Source {
                 topic: Cow::Borrowed(&outputs.events),
                 partition,

@@ -34,11 +34,11 @@ pub(crate) fn check(seed: u64, machine: &Machine, matches: &BTreeMap<(String, St
         let is_in_parts = reverse_on.amount.is_some();
         let kind = if is_in_parts { "refund" } else { "cancel" };
         let mut by_customer: BTreeMap<String, (Vec<Won>, Vec<Returned>)> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
+        let mut counted = BTreeSet::new();
         for event in [0, 1].iter().flat_map(|number| machine.events(*number)) {
             let event: Json = serde_json::from_str(event).unwrap();
             let text = |field: &str| event[field].as_str().unwrap().to_owned();
-            if !seen.insert(text("event_id")) {
+            if !counted.insert(text("event_id")) {
                 continue;
             }
             let (won, waiting) = by_customer.entry(text("customer_id")).or_default();

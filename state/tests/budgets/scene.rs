@@ -167,7 +167,7 @@ impl Scene {
         let turns = (0..80).map(|_| match dice.below(14) {
             // One in ten comes twice.
             0..=4 if !sent.is_empty() && dice.below(10) == 0 => Turn::Event(dice.pick(&sent)),
-            4 if !sent.is_empty() => {
+            4 | 13 if !sent.is_empty() => {
                 let event = returned(dice, &sent);
                 sent.push(event.clone());
                 Turn::Event(event)
@@ -202,11 +202,6 @@ impl Scene {
                 let number = usize::try_from(dice.below(2)).unwrap();
                 let until = begin + dice.pick(&[1, 2, 3]) * DAY;
                 Turn::Due(number, until, end(dice, faults))
-            }
-            13 if !sent.is_empty() => {
-                let event = returned(dice, &sent);
-                sent.push(event.clone());
-                Turn::Event(event)
             }
             7..=9 => {
                 let number = usize::try_from(dice.below(2)).unwrap();

@@ -178,8 +178,8 @@ fn who_is_held_out_is_recorded_once_and_wins_nothing_while_matchers_and_settlers
 
     let (mut won, mut refused) = (BTreeSet::new(), BTreeSet::new());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let matches = world.read("matches");
-    let granted = lines(&matches, "status");
+    let made = world.read("matches");
+    let granted = lines(&made, "status");
     for event in &events.sent {
         let (id, customer) = (text(event, "event_id"), text(event, "customer_id"));
         let is_held_out = |experiment: &str, percent: u64| {
@@ -226,7 +226,7 @@ fn who_is_held_out_is_recorded_once_and_wins_nothing_while_matchers_and_settlers
     assert!(held_out.count() > 200, "{} refusals", refused.len());
     let of_budget = won.iter().filter(|(_, campaign, ..)| campaign == "exp-d");
     assert_eq!(of_budget.count(), 100, "the budget is used up");
-    for document in matches.iter().map(Seen::json) {
+    for document in made.iter().map(Seen::json) {
         if document["variant"] == "y" {
             assert_eq!(document["reward"]["amount"], "2.00", "{document}");
         }

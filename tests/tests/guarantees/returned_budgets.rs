@@ -383,8 +383,8 @@ fn budgets_get_back_what_is_taken_back_to_the_cent_while_matchers_and_settlers_a
     let mut claims = world.read("claims");
     claims.sort_by_key(|record| (record.partition, record.offset));
     let (granted, given_back) = settled(&claims);
-    let matched: BTreeSet<Name> = books.keys().cloned().collect();
-    assert_eq!(matched, granted, "the matches are what the budgets grant");
+    let names: BTreeSet<Name> = books.keys().cloned().collect();
+    assert_eq!(names, granted, "the matches are what the budgets grant");
     let restored = |(((_, campaign), _), _): &(&(Name, String), &i64)| campaign != "rb-keep";
     let ought = reversals.iter().filter(restored);
     let ought: BTreeMap<_, _> = ought

@@ -248,7 +248,9 @@ impl Found {
                 Verdict::NotWon => continue,
             }
             let id = rule.id().as_str();
-            let variant = rule.variant(event.customer_id).map(|it| it.as_str());
+            let variant = rule
+                .variant(event.customer_id)
+                .map(schemas::VariantName::as_str);
             if let Some(variant) = variant {
                 variants.push((id.to_owned(), variant.to_owned()));
             }

@@ -130,7 +130,9 @@ impl<'r> Order<'r> {
                 totals.held_out += winners.held_out.len() as u64;
                 for rule in &winners.won {
                     if rule.totals().is_empty() {
-                        let variant = rule.variant(event.customer_id).map(|it| it.as_str());
+                        let variant = rule
+                            .variant(event.customer_id)
+                            .map(schemas::VariantName::as_str);
                         let won = (rule.id().as_str(), variant);
                         totals.won(won);
                         if self.wants_matches {

@@ -257,7 +257,7 @@ impl GroupReport {
         let base = other.rate.filter(|base| *base > 0.0);
         Uplift {
             against: other.group.clone(),
-            relative: rate.zip(base).map(|(rate, base)| rate.difference / base),
+            relative: rate.zip(base).map(|(rate, base)| rate.estimate / base),
             rate,
             mean_value: self.value.and_then(|_| self.sample.minus(&other.sample)),
             too_small: self.customers.min(other.customers) < SMALL

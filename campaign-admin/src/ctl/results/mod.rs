@@ -334,7 +334,7 @@ fn percent(rate: f64) -> String {
 fn interval(of: &Difference, shown: impl Fn(f64) -> String) -> String {
     format!(
         "{} (95 %: {} to {})",
-        shown(of.difference),
+        shown(of.estimate),
         shown(of.low),
         shown(of.high)
     )

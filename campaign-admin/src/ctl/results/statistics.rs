@@ -10,7 +10,8 @@ const Z: f64 = 1.959_963_984_540_054;
 /// A difference, and the interval that has the true one in 95 of 100 experiments.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Difference {
-    pub(super) difference: f64,
+    #[serde(rename = "difference")]
+    pub(super) estimate: f64,
     pub(super) low: f64,
     pub(super) high: f64,
 }
@@ -49,7 +50,7 @@ impl Proportion {
         let ((p_low, p_high), (q_low, q_high)) = (self.wilson(), other.wilson());
         let difference = p - q;
         Some(Difference {
-            difference,
+            estimate: difference,
             low: difference - (p - p_low).hypot(q_high - q),
             high: difference + (p_high - p).hypot(q - q_low),
         })
@@ -101,7 +102,7 @@ impl Sample {
             0.0
         };
         Some(Difference {
-            difference,
+            estimate: difference,
             low: difference - half,
             high: difference + half,
         })
@@ -165,7 +166,9 @@ mod tests {
 
     fn sample(values: &[f64]) -> Sample {
         let mut sample = Sample::default();
-        values.iter().for_each(|value| sample.add(*value));
+        for value in values {
+            sample.add(*value);
+        }
         sample
     }
 
@@ -176,7 +179,7 @@ mod tests {
         let one = sample(&[0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]);
         let other = sample(&[1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]);
         let found = one.minus(&other).unwrap();
-        assert!(is_near(found.difference, -1.58, 1e-9), "{found:?}");
+        assert!(is_near(found.estimate, -1.58, 1e-9), "{found:?}");
         assert!(is_near(found.low, -3.365_483_2, 1e-4), "{found:?}");
         assert!(is_near(found.high, 0.205_483_2, 1e-4), "{found:?}");
         assert!(one.minus(&sample(&[1.0])).is_none());
