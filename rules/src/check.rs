@@ -232,11 +232,11 @@ mod tests {
             "reward": {"kind": "credit", "amount": -1},
             "labels": {"team": 5},
             "hold": "soon",
-            "audience": ["vip"],
+            "audience": [],
             "holdout": "0%",
         });
         insta::assert_snapshot!(problems(&document), @r#"
-        /audience: audience is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
+        /audience: audience is empty; name an audience, or leave it out to mean everybody
         /hold: "soon" is no span of time; write numbers with units, as 7d, 1d12h, 30m, 45s or 500ms
         /holdout: "0%" is no share; write it as "10%", above 0% and below 100%, with four decimals at most
         /id: campaign id has ' ' at byte 3; letters, digits, '-', '_' and '.' are allowed

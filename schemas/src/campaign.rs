@@ -387,29 +387,6 @@ mod tests {
                 json!("live"),
                 "unknown variant `live`, expected one of `draft`, `active`",
             ),
-            (
-                "audience",
-                json!(["vip"]),
-                "audience is not supported by this release",
-            ),
-            ("holdout", json!("100%"), "\"100%\" is no share"),
-            ("holdout", json!(10), "expected a string"),
-            (
-                "variants",
-                json!([{"name": "a", "weight": 1}, {"name": "a", "weight": 1}]),
-                "two are called a",
-            ),
-            (
-                "variants",
-                json!([{"name": "a", "weight": 0}]),
-                "all have the weight 0",
-            ),
-            (
-                "variants",
-                json!([{"name": "a", "weight": 1, "share": 1}]),
-                "unknown field `share`",
-            ),
-            ("experiment", json!("a b"), "experiment has ' ' at byte 1"),
             ("hold", json!("soon"), "no span of time"),
             (
                 "reverse_on",
@@ -481,11 +458,69 @@ mod tests {
             ),
         ];
         for (field, value, message) in cases {
+            refuses(field, value, message);
+        }
+    }
+
+    #[test]
+    fn a_broken_experiment_says_what_is_wrong() {
+        let cases = [
+            ("holdout", json!("100%"), "\"100%\" is no share"),
+            ("holdout", json!(10), "expected a string"),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1}, {"name": "a", "weight": 1}]),
+                "two are called a",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 0}]),
+                "all have the weight 0",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1, "share": 1}]),
+                "unknown field `share`",
+            ),
+            ("experiment", json!("a b"), "experiment has ' ' at byte 1"),
+        ];
+        for (field, value, message) in cases {
+            refuses(field, value, message);
+        }
+    }
+
+    #[test]
+    fn a_pool_is_a_budget_of_its_own() {
+        let coupon = || json!({"kind": "coupon", "pool": "summer"});
+        for (field, value) in [
+            ("limits", json!({"total": {"times": 5}})),
+            ("hold", json!("14d")),
+            ("variants", json!([{"name": "a", "weight": 1}])),
+            (
+                "reverse_on",
+                json!({"event_type": ["refund"], "same": "payload.order_id"}),
+            ),
+        ] {
             let mut json = document();
+            json["reward"] = coupon();
+            assert!(parse(&json).is_ok());
             json[field] = value;
             let error = parse(&json).unwrap_err().to_string();
-            assert!(error.contains(message), "{field}: {error}");
+            assert!(
+                error.contains("does not go together with"),
+                "{field}: {error}"
+            );
         }
+        let variants = json!([{"name": "a", "weight": 1, "reward": coupon()}]);
+        refuses("variants", variants, "does not go together with variants");
+    }
+
+    #[track_caller]
+    fn refuses(field: &str, value: serde_json::Value, message: &str) {
+        let mut json = document();
+        json[field] = value;
+        let error = parse(&json).unwrap_err().to_string();
+        assert!(error.contains(message), "{field}: {error}");
     }
 
     #[test]

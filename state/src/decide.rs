@@ -413,9 +413,8 @@ pub(crate) fn events_of<'m>(
 
 pub(crate) fn taken_together(memory: Option<&Memory>, stretch: &Stretch, at: i64) -> Sum {
     match memory {
-        None => Sum::default(),
+        None | Some(Memory::Codes(_)) => Sum::default(),
         Some(Memory::Total(sum)) => *sum,
-        Some(Memory::Codes(_)) => Sum::default(),
         Some(Memory::Stretches(stretches)) => {
             let begin = stretch.around(at).map(|(begin, _)| begin);
             let found = stretches.iter().find(|(it, _)| Some(*it) == begin);

@@ -316,13 +316,13 @@ mod tests {
         let arrival = books.arrival();
         drop_pool("summer", arrival, &mut books.partition).unwrap();
         books.commit();
-        assert_eq!(books.take("summer"), None);
-        assert_eq!(books.take("summer2").as_deref(), Some("CODE-0"));
         let left: BTreeSet<String> = books.ids().into_iter().collect();
         assert!(
             left.iter().all(|id| !is_account_of(id, "summer")),
             "{left:?}"
         );
+        assert_eq!(books.take("summer"), None);
+        assert_eq!(books.take("summer2").as_deref(), Some("CODE-0"));
         assert_eq!(books.stock("summer", &codes(0..1)), 1);
     }
 

@@ -100,9 +100,9 @@ fn each_code_is_given_once_whoever_is_killed_and_who_comes_too_late_wins_the_nex
         send(&installation, from..to);
         let so_many = from / 2;
         wait::until("some matches", PATIENCE, || {
-            let matches =
+            let decided =
                 read(&installation, "matches").len() + read(&installation, "refusals").len();
-            (matches > so_many).then_some(())
+            (decided > so_many).then_some(())
         });
         if round == 1 {
             let level = ctl(&["coupons", "get", "summer", "-o", "json"])
