@@ -122,6 +122,19 @@ impl Changelog {
     /// # Errors
     /// [`ChangelogError::Unacknowledged`].
     pub(crate) async fn ask(&self, key: &str, control: Control) -> Result<Asked, ChangelogError> {
+        self.send(key, control, None).await
+    }
+
+    /// Asks the service for something that needs a value to be said; otherwise as [`Changelog::ask`].
+    ///
+    /// # Errors
+    /// [`ChangelogError::Unacknowledged`].
+    pub(crate) async fn send(
+        &self,
+        key: &str,
+        control: Control,
+        value: Option<&[u8]>,
+    ) -> Result<Asked, ChangelogError> {
         let inner = &self.0;
         let producer = inner
             .producer
@@ -133,9 +146,10 @@ impl Changelog {
             value: Some(control.word()),
         });
         // By its key to the partition of the others, as the configuration of all our producers says.
-        let record = FutureRecord::<str, [u8]>::to(&inner.asked_topic)
+        let mut record = FutureRecord::<str, [u8]>::to(&inner.asked_topic)
             .key(key)
             .headers(headers);
+        record.payload = value;
         let sent = producer.send(record, QUEUE).await;
         let delivery = sent.map_err(|(error, _)| ChangelogError::Unacknowledged(error))?;
         Ok(Asked {

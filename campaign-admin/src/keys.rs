@@ -24,7 +24,7 @@ pub struct CreateKey {
     name: String,
 
     /// What it allows: events:write, campaigns:read, campaigns:write, matches:read, customers:read,
-    /// customers:erase or dead-letters:redrive; may be repeated
+    /// customers:erase, audiences:read, audiences:write or dead-letters:redrive; may be repeated
     #[arg(long = "scope", required = true, value_delimiter = ',')]
     scopes: Vec<Scope>,
 

@@ -18,6 +18,8 @@ use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
 use crate::archive::Archive;
+use crate::audiences::{self, Audiences};
+use crate::breaker::Breakers;
 use crate::catalog::{Catalog, Topic};
 use crate::changelog::Changelog;
 use crate::changes::{self, Output, Queue, Surroundings, Writer, WriterSettings};
@@ -28,6 +30,8 @@ use crate::settings::AdminSettings;
 
 /// A writer that has not beaten for so long hangs: the longest calls to Kafka take 30 s each.
 const WRITER_MAX_AGE: Duration = Duration::from_mins(2);
+/// A change may wait for as long as a request.
+const BREAKERS_MAX_AGE: Duration = Duration::from_mins(5);
 const FOLLOWER_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// What the service is set to.
@@ -118,6 +122,24 @@ impl Admin {
         })?);
 
         let topics = &settings.topics;
+        let breakers = Breakers {
+            source: TopicSource::new(&settings.kafka, &topics.campaign_events_topic),
+            catalog: Arc::clone(&parts.catalog),
+            changes: changes.clone(),
+            runtime: Handle::current(),
+            heartbeat: health.heartbeat("breakers", BREAKERS_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("breakers", move || breakers.run())?);
+        let audiences = Audiences::new(&topics.audience_members_topic, settings.kafka.producer());
+        let follower = audiences::Follower {
+            audiences: audiences.clone(),
+            kafka: settings.kafka.clone(),
+            events_topic: topics.events_topic.clone(),
+            heartbeat: health.heartbeat("audiences", FOLLOWER_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        threads.push(spawn("audiences", move || follower.run())?);
         let api = Api {
             archive: {
                 let documents = documents.clone();
@@ -126,6 +148,7 @@ impl Admin {
             database: Database::start(&settings.scylla, parts.metrics.clone(), shutdown.clone()),
             customers: parts.changelog(&topics.customer_state_topic, &topics.events_topic),
             budgets: parts.changelog(&topics.budget_state_topic, &topics.claims_topic),
+            audiences,
             catalog: parts.catalog,
             changes,
         };

@@ -1,9 +1,10 @@
 //! Events to matches, exactly once.
 //!
-//! Reads in the order of the data: [`campaigns`] keeps the rule set, [`worker`] consumes, decides
+//! Reads in the order of the data: [`campaigns`] keeps the rule set, [`audiences`] who is in which, [`worker`] consumes, decides
 //! ([`rules::decide`]), writes and commits, [`settler`] decides what is claimed of budgets, [`recorder`] follows the committed matches and writes
 //! them to the database. [`Matcher`] starts it all within a process.
 
+pub mod audiences;
 pub mod campaigns;
 pub mod recorder;
 pub mod settings;

@@ -25,8 +25,8 @@ pub struct MatcherSettings {
     pub group: String,
 
     /// Number of workers, each a thread with its own consumer and transactional producer; more than
-    /// the topic has partitions stand idle [default: one a core]
-    #[arg(long = "matcher-workers", env = "MATCHER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// the topic has partitions stand idle; with 0 this process decides no events [default: one a core]
+    #[arg(long = "matcher-workers", env = "MATCHER_WORKERS", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: Option<u16>,
 
     /// Name of this process, stable over restarts and used by no other process of the group: a
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(settings.workers(), 3);
         let broken = [
             ["--commit-interval-ms", "0"],
-            ["--matcher-workers", "0"],
+            ["--matcher-workers", "1025"],
             ["--matcher-instance", "a b"],
             ["--max-event-depth", "1000"],
         ];

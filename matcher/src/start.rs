@@ -17,7 +17,10 @@ use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 use service::{Component, Health, Metrics, Shutdown};
 
-use crate::campaigns::{Budgets, CampaignMetrics, Counted, Follower, FollowerSettings};
+use crate::audiences::{AudienceMetrics, AudienceSource, Audiences, Wanted};
+use crate::campaigns::{
+    Armed, Budgets, CampaignMetrics, Counted, Follower, FollowerSettings, TripFollower,
+};
 use crate::group::{GroupMetrics, Orphans};
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
 use crate::settings::MatcherSettings;
@@ -77,6 +80,15 @@ impl Matcher {
         let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
         let counted = Counted::default();
         let budgets = Budgets::default();
+        let armed = Armed::default();
+        let (tripped, trips) = mpsc::channel();
+        let trip_follower = TripFollower {
+            source: TopicSource::new(&settings.kafka, &settings.topics.campaign_events_topic),
+            trips: tripped,
+            heartbeat: health.heartbeat("campaign-events", FOLLOWER_MAX_AGE),
+            shutdown: shutdown.clone(),
+        };
+        let audiences_wanted = Wanted::default();
         let (loaded, is_loaded) = mpsc::sync_channel::<()>(1);
         let follower = Follower {
             settings: FollowerSettings {
@@ -86,6 +98,9 @@ impl Matcher {
             rules: Arc::clone(&rules),
             counted: counted.clone(),
             budgets: budgets.clone(),
+            armed: armed.clone(),
+            trips,
+            audiences: audiences_wanted.clone(),
             metrics: CampaignMetrics::new(metrics),
             component: health.component("campaigns"),
             heartbeat: health.heartbeat("campaigns", FOLLOWER_MAX_AGE),
@@ -97,6 +112,7 @@ impl Matcher {
                 let _ = loaded.send(());
             });
         })?];
+        threads.push(spawn("campaign-events", move || trip_follower.run())?);
 
         let group_metrics = GroupMetrics::new(metrics, "matcher");
         let matched = (&*settings.matcher.group, &*settings.topics.events_topic);
@@ -110,11 +126,13 @@ impl Matcher {
             documents: documents.clone(),
             schemas: health.component("schemas"),
             runtime: tokio::runtime::Handle::current(),
+            armed,
             campaigns: Campaigns {
                 rules,
                 budgets,
                 counted,
             },
+            audiences: (audiences_wanted, AudienceMetrics::new(metrics)),
             matchers: Role {
                 metrics: WorkerMetrics::new(metrics),
                 kept: KeptMetrics::of_matchers(metrics),
@@ -168,7 +186,9 @@ struct Pool {
     /// Ready once it is known how matches are written.
     schemas: Component,
     runtime: tokio::runtime::Handle,
+    armed: Armed,
     campaigns: Campaigns,
+    audiences: (Wanted, AudienceMetrics),
     matchers: Role<WorkerMetrics>,
     settlers: Role<SettlerMetrics>,
     health: Health,
@@ -202,7 +222,12 @@ impl Pool {
                 let duty = Decide::new(
                     decide_settings(&self.settings, encoding),
                     self.documents.reader(),
-                    (Arc::clone(&campaigns.rules), campaigns.counted.clone()),
+                    (
+                        Arc::clone(&campaigns.rules),
+                        campaigns.counted.clone(),
+                        self.armed.clone(),
+                    ),
+                    self.audiences(),
                     self.matchers.metrics.clone(),
                 );
                 self.begin(scope, settings, duty, &self.matchers);
@@ -217,6 +242,16 @@ impl Pool {
                 self.begin(scope, settings, duty, &self.settlers);
             }
         });
+    }
+
+    /// The audiences of a worker.
+    fn audiences(&self) -> Audiences {
+        let source = AudienceSource {
+            kafka: self.settings.kafka.clone(),
+            topic: self.settings.topics.audience_members_topic.clone(),
+        };
+        let (wanted, metrics) = self.audiences.clone();
+        Audiences::new(source, wanted, metrics)
     }
 
     /// Starts the thread of a worker.
@@ -338,6 +373,7 @@ fn decide_settings(settings: &Settings, encoding: Encoding) -> DecideSettings {
         events_topic: topics.events_topic.clone(),
         matches_topic: topics.matches_topic.clone(),
         claims_topic: topics.claims_topic.clone(),
+        refusals_topic: topics.refusals_topic.clone(),
         dead_letters_topic: topics.dead_letters_topic.clone(),
         times: matcher.times(),
         encoding,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::lint;
 use crate::parse::Path;
 use crate::problem::kind;
-use crate::reward::{self, Worth};
+use crate::reward::Worth;
 use crate::{Pattern, PatternErrors, RewardErrors, Rule, RuleError};
 
 /// One thing that is wrong with a campaign's document, or strange in it.
@@ -136,12 +136,11 @@ fn read(fields: Map<String, Json>) -> Result<Campaign, CampaignProblem> {
             CampaignError::Schedule { .. } => "/schedule/end".to_owned(),
             CampaignError::Across(_) | CampaignError::Absents => "/across".to_owned(),
             CampaignError::ReturnsOfNothing => "/reverse_on".to_owned(),
-            CampaignError::BudgetBeside(name) | CampaignError::Unsupported { field: name } => {
-                field(name)
-            }
+            CampaignError::PoolBeside(_) => "/reward/pool".to_owned(),
             CampaignError::Reward(error) => {
                 format!("/reward{}", error.field().map(field).unwrap_or_default())
             }
+            CampaignError::Variants(_) | CampaignError::VariantsWait => "/variants".to_owned(),
             CampaignError::Version(_) => "/version".to_owned(),
             CampaignError::Key { .. } => "/id".to_owned(),
             _ => String::new(),
@@ -189,7 +188,7 @@ fn of_pattern<'e>(
 fn of_reward(errors: &RewardErrors) -> impl Iterator<Item = CampaignProblem> {
     errors
         .iter()
-        .map(|error| CampaignProblem::new(reward::pointer(&error.field), error.error.to_string()))
+        .map(|error| CampaignProblem::new(error.pointer(), error.error.to_string()))
 }
 
 fn field(name: &str) -> String {
@@ -233,11 +232,13 @@ mod tests {
             "reward": {"kind": "credit", "amount": -1},
             "labels": {"team": 5},
             "hold": "soon",
-            "holdout": "10%",
+            "audience": [],
+            "holdout": "0%",
         });
         insta::assert_snapshot!(problems(&document), @r#"
+        /audience: audience is empty; name an audience, or leave it out to mean everybody
         /hold: "soon" is no span of time; write numbers with units, as 7d, 1d12h, 30m, 45s or 500ms
-        /holdout: holdout is not supported by this release, and a campaign without it would pay more than it says; remove it or upgrade
+        /holdout: "0%" is no share; write it as "10%", above 0% and below 100%, with four decimals at most
         /id: campaign id has ' ' at byte 3; letters, digits, '-', '_' and '.' are allowed
         /labels/team: invalid type: integer `5`, expected a string
         /reward/amount: -1 is below zero; an amount may not be negative

@@ -13,7 +13,7 @@ mod walk;
 mod written;
 
 use jiff::Timestamp;
-use schemas::{CampaignId, Event, Schedule, Status};
+use schemas::{CampaignId, Event, Percent, Schedule, Status, VariantName};
 use serde::Serialize;
 
 use crate::conjunction::conjunctions;
@@ -43,6 +43,9 @@ pub struct Explanation {
     /// What the expressions of its reward come to, if its pattern is met; none if it has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reward: Vec<RewardFinding>,
+    /// How the customer fares with the campaign's experiment; none if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentFinding>,
     /// What its customer did, if the campaign asks for that: its conditions, then its limits. Whoever knows the
     /// customer fills it in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -60,6 +63,19 @@ pub struct HistoryFinding {
     pub asked: String,
     /// What there is, in words.
     pub found: String,
+}
+
+/// A customer must not be held out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExperimentFinding {
+    /// Whether they are not.
+    pub held: bool,
+    /// Which share of the customers is held out; none if nobody is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<Percent>,
+    /// The variant that the customer has drawn; none if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<VariantName>,
 }
 
 /// A campaign must be active.
@@ -186,10 +202,16 @@ impl Explanation {
         };
         let when = Findings::of(campaign.when.json(), event.root);
         let reward = if when.held {
-            rule.worth().findings(event.root)
+            rule.reward_findings(event)
         } else {
             Vec::new()
         };
+        let has_groups = campaign.holdout.is_some() || !campaign.variants.is_empty();
+        let experiment = has_groups.then(|| ExperimentFinding {
+            held: !rule.holds_out(event.customer_id),
+            holdout: campaign.holdout,
+            variant: rule.variant(event.customer_id).cloned(),
+        });
         let mut explanation = Self {
             campaign_id: campaign.id.clone(),
             version: campaign.version,
@@ -198,14 +220,28 @@ impl Explanation {
             schedule,
             when,
             reward,
+            experiment,
             history: Vec::new(),
         };
         explanation.wins = explanation.status.held && explanation.wins_if_active();
         explanation
     }
 
+    /// Whether the event would win if its customer was not held out, and they are.
+    pub fn is_held_out(&self) -> bool {
+        self.status.held && self.would_win() && !self.is_let_in()
+    }
+
     /// Whether the event would win if the campaign was active.
     pub fn wins_if_active(&self) -> bool {
+        self.would_win() && self.is_let_in()
+    }
+
+    fn is_let_in(&self) -> bool {
+        self.experiment.as_ref().is_none_or(|finding| finding.held)
+    }
+
+    fn would_win(&self) -> bool {
         self.schedule.held
             && self.when.held
             && self.reward.iter().all(|finding| finding.held)

@@ -11,7 +11,7 @@ mod total;
 
 use rust_decimal::Decimal;
 use schemas::across::{Aggregate, Asks, Bounds, Limit, PerCustomer, Window};
-use schemas::{Campaign, Event, GroupName, Node, Span, Value, When};
+use schemas::{Campaign, Event, GroupName, Node, PoolName, Span, Value, When};
 use serde_json::{Value as Json, json};
 
 use self::identity::{Identities, span_name, window_name};
@@ -23,8 +23,8 @@ pub use self::returns::{Returns, Taken};
 pub use self::stretch::Stretch;
 pub use self::total::Total;
 
-/// What a campaign asks beyond the event, and what may become of its matches. One without `across`, `limits`, groups, `hold`
-/// and `reverse_on` has none.
+/// What a campaign asks beyond the event, and what may become of its matches. One without `across`, `limits`, groups, `hold`,
+/// `reverse_on` and a pool of codes has none.
 #[derive(Debug, Clone)]
 pub struct History {
     conditions: Box<[Condition]>,
@@ -33,6 +33,7 @@ pub struct History {
     groups: Box<[Group]>,
     hold: Option<Span>,
     returns: Option<Box<Returns>>,
+    pool: Option<PoolName>,
 }
 
 /// A group of campaigns that share what an event wins.
@@ -113,8 +114,10 @@ impl History {
     pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Self>, PatternErrors> {
         let groups = groups(campaign);
         let is_final = campaign.hold.is_none() && campaign.reverse_on.is_none();
-        if campaign.across.is_empty() && campaign.limits.is_empty() && groups.is_empty() && is_final
-        {
+        let pool = campaign.reward.pool();
+        let pool = pool.and_then(|name| PoolName::new(name).ok());
+        let is_free = campaign.limits.is_empty() && groups.is_empty() && pool.is_none();
+        if campaign.across.is_empty() && is_free && is_final {
             return Ok(None);
         }
         let mut identities = Identities::of(campaign);
@@ -201,6 +204,7 @@ impl History {
             groups,
             hold: campaign.hold,
             returns,
+            pool,
         }))
     }
 
@@ -222,6 +226,16 @@ impl History {
     /// Its budgets, in the order of the document. What it wins is then claimed, and the settler decides.
     pub fn totals(&self) -> &[Total] {
         &self.totals
+    }
+
+    /// The pool of which its reward is a code.
+    pub fn pool(&self) -> Option<&PoolName> {
+        self.pool.as_ref()
+    }
+
+    /// Whether what it wins is claimed, and the settler decides: it has a budget, or its reward is a code of a pool.
+    pub fn is_claimed(&self) -> bool {
+        !self.totals.is_empty() || self.pool.is_some()
     }
 
     /// The identities of all that it counts of a customer.
@@ -378,7 +392,8 @@ impl Allowance {
 }
 
 impl Field {
-    fn new(names: &str) -> Self {
+    /// The field that these names with dots between them lead to, as `payload.amount`.
+    pub fn new(names: &str) -> Self {
         Self(names.split('.').map(Into::into).collect())
     }
 

@@ -60,6 +60,7 @@ pub mod expression;
 pub mod reward;
 
 pub mod compiler;
+pub mod experiment;
 pub mod history;
 pub mod live;
 pub mod pattern;

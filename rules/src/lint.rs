@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemas::{Campaign, Value};
+use schemas::{Campaign, Value, Variant};
 
 use crate::check::CampaignProblem;
 use crate::condition::{Condition, Test, TextTest};
@@ -42,7 +42,48 @@ pub(crate) fn campaign(campaign: &Campaign) -> Vec<CampaignProblem> {
         );
         warnings.push(CampaignProblem::warning("many-ways", "/when", detail));
     }
-    warnings.extend(reward::of(campaign, &pattern));
+    warnings.extend(reward::of(&campaign.reward, "", &pattern));
+    for (number, variant) in campaign.variants.iter().enumerate() {
+        if let Some(reward) = &variant.reward {
+            warnings.extend(reward::of(reward, &format!("/variants/{number}"), &pattern));
+        }
+    }
+    warnings.extend(of_experiment(campaign));
+    warnings
+}
+
+/// Groups that say nothing.
+fn of_experiment(campaign: &Campaign) -> Vec<CampaignProblem> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, pointer: String, detail: &str| {
+        warnings.push(CampaignProblem::warning(code, pointer, detail));
+    };
+    let variants = &campaign.variants;
+    if campaign.experiment.is_some() && campaign.holdout.is_none() && variants.is_empty() {
+        let detail =
+            "experiment names a draw, and this campaign draws nothing; add holdout or variants";
+        warn("draws-nothing", "/experiment".to_owned(), detail);
+    }
+    if let Some(holdout) = campaign.holdout
+        && holdout.millionths() > 500_000
+    {
+        let detail = "more than half of the customers win nothing; is it the other way round?";
+        warn("large-holdout", "/holdout".to_owned(), detail);
+    }
+    for (number, variant) in variants.iter().enumerate() {
+        if variant.weight == 0 {
+            let detail = "its weight is 0, so nobody gets it";
+            warn("no-weight", format!("/variants/{number}/weight"), detail);
+        }
+    }
+    let is_own = |variant: &Variant| variant.reward.is_some();
+    if let [only] = &**variants {
+        let detail = format!("everybody gets {}: there is no other variant", only.name);
+        warn("one-variant", "/variants".to_owned(), &detail);
+    } else if !variants.is_empty() && variants.iter().all(is_own) {
+        let detail = "each variant has a reward of its own, so this one is given to nobody; leave it out of one of them";
+        warn("unused-reward", "/reward".to_owned(), detail);
+    }
     warnings
 }
 
@@ -53,7 +94,8 @@ pub fn twins<'c>(campaigns: impl IntoIterator<Item = &'c Campaign>) -> Vec<(usiz
     for (place, campaign) in campaigns.into_iter().enumerate() {
         let reward = serde_json::to_string(&campaign.reward).unwrap_or_default();
         let schedule = (campaign.schedule.start, campaign.schedule.end);
-        let key = (campaign.when.to_string(), reward, schedule);
+        let variants = serde_json::to_string(&campaign.variants).unwrap_or_default();
+        let key = (campaign.when.to_string(), reward, variants, schedule);
         match first.get(&key) {
             Some(earlier) => twins.push((place, *earlier)),
             None => {
@@ -397,6 +439,37 @@ mod tests {
         for (when, expected) in cases {
             assert_eq!(codes(&when).join(", "), expected, "{when}");
         }
+    }
+
+    #[test]
+    fn groups_that_say_nothing_are_told() {
+        let of = |fields: serde_json::Value| {
+            let mut document = json!({
+                "id": "c", "name": "c", "when": {"event_type": ["t"]}, "reward": {"kind": "custom"},
+            });
+            for (name, value) in fields.as_object().unwrap() {
+                document[name] = value.clone();
+            }
+            let rule = crate::check::campaign(&document).unwrap();
+            let warnings = crate::check::warnings(&rule.campaign()).into_iter();
+            let told = warnings.map(|it| format!("{} {}", it.code.unwrap_or_default(), it.pointer));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        let variant = |name: &str, weight: u32| json!({"name": name, "weight": weight});
+        let own = |name: &str, amount: &str| json!({"name": name, "weight": 1, "reward": {"kind": "credit", "amount": amount}});
+        assert_eq!(of(json!({"holdout": "10%", "experiment": "x"})), "");
+        assert_eq!(of(json!({"experiment": "x"})), "draws-nothing /experiment");
+        assert_eq!(of(json!({"holdout": "90%"})), "large-holdout /holdout");
+        let weights = json!({"variants": [variant("a", 0), variant("b", 1)]});
+        assert_eq!(of(weights), "no-weight /variants/0/weight");
+        assert_eq!(
+            of(json!({"variants": [variant("a", 1)]})),
+            "one-variant /variants"
+        );
+        assert_eq!(
+            of(json!({"variants": [own("a", "1"), own("b", "payload.amount")]})),
+            "reward-field-not-asked /variants/1/reward/amount, unused-reward /reward"
+        );
     }
 
     #[test]

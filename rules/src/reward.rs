@@ -74,15 +74,38 @@ pub struct RewardErrors(Vec<RewardError>);
 
 /// What is wrong with one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("reward.{field}: {error}")]
+#[error("{}: {error}", place(*.variant, .field))]
 pub struct RewardError {
+    /// Whose reward: that of the variant with this number, or the campaign's own.
+    pub variant: Option<usize>,
     /// The field of the reward.
     pub field: String,
     /// What, and where in the expression.
     pub error: ExpressionError,
 }
 
+/// Where it stands, in words.
+fn place(variant: Option<usize>, field: &str) -> String {
+    match variant {
+        Some(number) => format!("variants[{number}].reward.{field}"),
+        None => format!("reward.{field}"),
+    }
+}
+
+impl RewardError {
+    /// Where it stands: a JSON pointer into the campaign's document.
+    pub(crate) fn pointer(&self) -> String {
+        let of = self.variant.map(|number| format!("/variants/{number}"));
+        of.unwrap_or_default() + &pointer(&self.field)
+    }
+}
+
 impl RewardErrors {
+    /// These problems, of which there is one at least.
+    pub(crate) fn new(problems: Vec<RewardError>) -> Self {
+        Self(problems)
+    }
+
     /// The problems; at least one.
     pub fn iter(&self) -> impl Iterator<Item = &RewardError> {
         self.0.iter()
@@ -309,7 +332,12 @@ impl Writer {
             }
             Err(error) => {
                 let field = field.to_owned();
-                self.errors.push(RewardError { field, error });
+                let variant = None;
+                self.errors.push(RewardError {
+                    variant,
+                    field,
+                    error,
+                });
             }
         }
     }

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 
-use schemas::{Amount, Campaign, CampaignId, Event, Priority, Schedule, Status};
+use schemas::{
+    Amount, Audience, Breaker, Campaign, CampaignId, Event, Priority, Schedule, Status, VariantName,
+};
 use serde_json::value::RawValue;
 
 use crate::compiler::Compiler;
+use crate::experiment::Experiment;
 use crate::expression::Undefined;
 use crate::history::{History, Total};
 use crate::pattern::Pattern;
 use crate::problem::PatternErrors;
-use crate::reward::{RewardErrors, Worth};
+use crate::reward::{RewardErrors, RewardFinding, Worth};
 
 /// What stands for no offset, as in Kafka's own protocol.
 const NO_OFFSET: i64 = -1;
@@ -40,7 +43,11 @@ pub struct Rule {
     schedule: Option<Box<Schedule>>,
     pattern: Pattern,
     worth: Worth,
+    experiment: Option<Box<Experiment>>,
+    breaker: Option<Box<Breaker>>,
     history: Option<Box<History>>,
+    /// None: everybody.
+    audience: Option<Box<Audience>>,
     /// Of what is counted, too; None if that is the pattern.
     interest: Option<Pattern>,
     offset: i64,
@@ -69,6 +76,7 @@ impl Rule {
         let mut further = history.iter().flat_map(History::patterns).peekable();
         let interest = further.peek().is_some().then(|| pattern.or(further));
         let worth = Worth::compile(&campaign.reward)?;
+        let experiment = Experiment::compile(&campaign)?;
         let document = serde_json::to_string(&campaign).expect("a campaign has a JSON form");
         let schedule = Some(campaign.schedule).filter(|schedule| !schedule.is_always());
         Ok(Self {
@@ -79,7 +87,10 @@ impl Rule {
             schedule: schedule.map(Box::new),
             pattern,
             worth,
+            experiment,
+            breaker: campaign.breaker.map(Box::new),
             history: history.map(Box::new),
+            audience: campaign.audience.map(Box::new),
             interest,
             offset: NO_OFFSET,
             document: document.into(),
@@ -93,6 +104,9 @@ impl Rule {
             interest.share(compiler);
         }
         self.worth.share(compiler);
+        if let Some(experiment) = &mut self.experiment {
+            experiment.share(compiler);
+        }
     }
 
     /// The same rule, with the offset in `campaigns` of the record that it was read from.
@@ -145,6 +159,11 @@ impl Rule {
         self.history.as_deref()
     }
 
+    /// Whom it is for; none if everybody. What others do is counted, and wins nothing.
+    pub fn audience(&self) -> Option<&Audience> {
+        self.audience.as_deref()
+    }
+
     /// Whether matches that it has made may be taken back, also when nothing wins it any more: it is in force for that.
     pub fn takes_back(&self) -> bool {
         let returns = self.history().and_then(History::returns);
@@ -157,9 +176,14 @@ impl Rule {
             && self.schedule().contains(event.occurred_at)
     }
 
-    /// Its budgets: if it has any, what it wins is claimed, and the settler decides.
+    /// Its budgets.
     pub fn totals(&self) -> &[Total] {
         self.history().map_or(&[], History::totals)
+    }
+
+    /// Whether what it wins is claimed, and the settler decides: it has a budget, or its reward is a code of a pool.
+    pub fn is_claimed(&self) -> bool {
+        self.history().is_some_and(History::is_claimed)
     }
 
     /// Whether the event matters: it meets the pattern, or that of something that is counted.
@@ -178,7 +202,7 @@ impl Rule {
     /// # Errors
     /// [`Undefined`] when an expression has no value for the event, or one that is no amount.
     pub fn reward(&self, event: &Event<'_>) -> Result<Cow<'_, RawValue>, Undefined> {
-        self.worth.of(event.root)
+        self.worth(event.customer_id).of(event.root)
     }
 
     /// The amount of the reward for the event; none if the reward has no amount.
@@ -186,20 +210,37 @@ impl Rule {
     /// # Errors
     /// [`Undefined`] when its expression has no value for the event, or one that is no amount.
     pub fn amount(&self, event: &Event<'_>) -> Result<Option<Amount>, Undefined> {
-        self.worth.amount(event.root)
+        self.worth(event.customer_id).amount(event.root)
     }
 
-    /// The amount of the reward of every match; none if the event is asked for it, or there is none.
+    /// Whether the customer is in its holdout: what they would win is recorded, and not given.
+    pub fn holds_out(&self, customer_id: &str) -> bool {
+        let experiment = self.experiment.as_ref();
+        experiment.is_some_and(|it| it.holds_out(customer_id))
+    }
+
+    /// What it may win at most before it is paused.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        self.breaker.as_deref()
+    }
+
+    /// The variant of its reward that the customer has drawn; none if it has no variants.
+    pub fn variant(&self, customer_id: &str) -> Option<&VariantName> {
+        self.experiment.as_ref()?.variant(customer_id)
+    }
+
+    /// The amount of the reward of every match; none if the event is asked for it, or there is none. Of a campaign without
+    /// variants.
     pub fn constant_amount(&self) -> Option<Amount> {
         self.worth.constant_amount()
     }
 
-    /// Whether its matches have an amount.
+    /// Whether its matches have an amount. Of a campaign without variants.
     pub fn has_amount(&self) -> bool {
         self.worth.has_amount()
     }
 
-    /// The reward as every match carries it; none if it has expressions over the event.
+    /// The reward as every match carries it; none if it has expressions over the event. Of a campaign without variants.
     pub fn constant_reward(&self) -> Option<&RawValue> {
         match &self.worth {
             Worth::Constant(reward) => Some(&reward.json),
@@ -209,11 +250,30 @@ impl Rule {
 
     /// Whether the event has a reward: each expression has a value that is an amount.
     pub fn has_reward(&self, event: &Event<'_>) -> bool {
-        self.worth.is_defined(event.root)
+        self.worth(event.customer_id).is_defined(event.root)
     }
 
-    pub(crate) fn worth(&self) -> &Worth {
-        &self.worth
+    /// The reward of the customer: of the variant that they have drawn, or the campaign's own.
+    fn worth(&self, customer_id: &str) -> &Worth {
+        let experiment = self.experiment.as_ref();
+        let drawn = experiment.and_then(|it| it.worth(customer_id));
+        drawn.unwrap_or(&self.worth)
+    }
+
+    /// What each expression of the reward comes to.
+    pub(crate) fn reward_findings(&self, event: &Event<'_>) -> Vec<RewardFinding> {
+        let experiment = self.experiment.as_ref();
+        let variant = experiment.and_then(|it| {
+            it.worth(event.customer_id)?;
+            it.drawn(event.customer_id)
+        });
+        let mut findings = self.worth(event.customer_id).findings(event.root);
+        if let Some(number) = variant {
+            for finding in &mut findings {
+                finding.pointer = format!("/variants/{number}{}", finding.pointer);
+            }
+        }
+        findings
     }
 
     /// The offset in `campaigns` of the record that it was read from; -1 if it came otherwise, from a
@@ -255,7 +315,7 @@ mod tests {
     fn a_rule_carries_its_campaign_its_reward_and_where_it_was_read() {
         let rule = compile(&json!({"event_type": ["purchase"]})).unwrap();
         assert_eq!(rule.campaign().name, "Ten");
-        let Worth::Constant(reward) = rule.worth() else {
+        let Worth::Constant(reward) = &rule.worth else {
             panic!("it has no expression");
         };
         assert_eq!(

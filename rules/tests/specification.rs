@@ -1,4 +1,4 @@
-//! The examples of `docs/rules.md`: each block marked `json rules-test` or `json rules-reward` is run.
+//! The examples of `docs/rules.md`: each block marked `json rules-test`, `json rules-reward` or `json rules-audience` is run.
 
 use rules::{Pattern, Rule, check, limits, problem::PatternErrors};
 use schemas::{Document, Event, Limits};
@@ -61,6 +61,25 @@ fn every_example_is_true() {
     }
 }
 
+#[test]
+fn every_draw_is_what_it_says() {
+    let examples = examples("rules-draws");
+    let draws = examples.iter().filter_map(|(_, list)| list.as_array());
+    let mut count = 0;
+    for example in draws.flatten() {
+        count += 1;
+        let text = |field: &str| example[field].as_str().expect("a text");
+        let draw = rules::experiment::Draw::of(text("experiment"), text("customer_id"));
+        assert_eq!(json!(draw.holdout()), example["holdout"], "{example}");
+        assert_eq!(
+            json!(draw.variant(100)),
+            example["variant_of_100"],
+            "{example}"
+        );
+    }
+    assert!(count >= 4, "{count} draws");
+}
+
 /// A campaign with the reward of an example.
 fn campaign(example: &Value) -> Result<Rule, String> {
     let campaign = json!({
@@ -111,6 +130,34 @@ fn every_reward_is_what_it_says() {
 }
 
 #[test]
+fn every_audience_is_met_by_the_customers_that_it_says() {
+    let examples = examples("rules-audience");
+    assert!(examples.len() >= 4, "{} examples", examples.len());
+    for (line, example) in examples {
+        let campaign = json!({
+            "id": "c", "name": "c", "when": {"event_type": ["purchase"]}, "reward": {"kind": "custom"},
+            "audience": example["audience"],
+        });
+        let rule = check::campaign(&campaign).map_err(|problems| problems[0].to_string());
+        if let Some(expected) = example["invalid"].as_str() {
+            let problem = rule.unwrap_err();
+            assert!(problem.starts_with("/audience"), "line {line}: {problem}");
+            assert!(problem.contains(expected), "line {line}: {problem}");
+            continue;
+        }
+        let rule = rule.unwrap_or_else(|problem| panic!("line {line}: {problem}"));
+        for customer in example["customers"].as_array().unwrap() {
+            let of = customer["in"].as_array().unwrap();
+            let found = rule
+                .audience()
+                .unwrap()
+                .admits(|name| of.contains(&json!(name)));
+            assert_eq!(json!(found), customer["wins"], "line {line}: {customer}");
+        }
+    }
+}
+
+#[test]
 fn the_limits_are_those_of_the_code() {
     let table = SPECIFICATION
         .split_once("## Limits")
@@ -136,7 +183,10 @@ fn the_limits_are_those_of_the_code() {
             limits::MAX_EXPRESSION_BYTES,
             limits::MAX_EXPRESSION_DEPTH,
             limits::MAX_DECIMALS as usize,
+            schemas::experiment::MAX_VARIANTS,
+            schemas::experiment::MAX_WEIGHT as usize,
             schemas::across::MAX_CONDITIONS,
+            schemas::audience::MAX_AUDIENCES,
             schemas::across::MAX_REMEMBERED,
             schemas::reverse_on::MAX_OPEN_BYTES,
             schemas::reverse_on::MAX_EARLY,

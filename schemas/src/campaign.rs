@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::{Across, CampaignLimits, MAX_CONDITIONS, OnChange};
+use crate::breaker::{Breaker, Tripped};
 use crate::{
-    CampaignId, GroupName, Priority, ReverseOn, Reward, RewardFormError, Schedule, Span, Stacking,
-    When,
+    Audience, CampaignId, ExperimentName, GroupName, Percent, Priority, ReverseOn, Reward,
+    RewardFormError, Schedule, Span, Stacking, Variant, When, experiment,
 };
 
 /// A campaign as it stands in the compacted topic.
 ///
 /// Only `id`, `name`, `when` and `reward` are required. Unknown fields are kept and can be reported
-/// with [`Campaign::unknown_fields`]; a field of the language that this release cannot keep its promise
-/// about is refused, for a match without its limits costs money.
+/// with [`Campaign::unknown_fields`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// The key of the record.
@@ -36,6 +36,9 @@ pub struct Campaign {
     pub when: When,
     /// What a match is worth.
     pub reward: Reward,
+    /// Whom it is for; everybody, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     /// What the customer must have done besides; all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub across: Vec<Across>,
@@ -51,6 +54,21 @@ pub struct Campaign {
     /// How many campaigns of a group win together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stacking: Option<Stacking>,
+    /// Which share of the customers wins nothing, so that there is something to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<Percent>,
+    /// Rewards that the others are given by lot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// Names the draw: campaigns of one name have the same groups. The campaign's id unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentName>,
+    /// Past it the campaign is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// That its breaker has paused it: written by campaign-admin, and gone when it is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<Tripped>,
     /// How long a match is pending before it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Span>,
@@ -130,15 +148,6 @@ pub enum CampaignError {
         /// End of the schedule.
         end: Timestamp,
     },
-    /// A field of the language that this release cannot honour.
-    #[error(
-        "{field} is not supported by this release, and a campaign without it would pay more than \
-         it says; remove it or upgrade"
-    )]
-    Unsupported {
-        /// Name of the field.
-        field: &'static str,
-    },
     /// Too many conditions.
     #[error("across has {0} conditions; at most {MAX_CONDITIONS} are allowed")]
     Across(usize),
@@ -162,9 +171,6 @@ pub enum CampaignError {
         "reverse_on takes back what an event won, and this campaign is won with absent, when nothing happens; remove one of them"
     )]
     ReturnsOfNothing,
-    /// Budgets are decided elsewhere.
-    #[error("{0} does not go together with limits.total in this release; remove one of them")]
-    BudgetBeside(&'static str),
     /// What waits is decided when its event is there no more.
     #[error(
         "limits.total splits its budget by {0:?}, and a campaign that waits with absent wins when the event is there no more; \
@@ -174,6 +180,21 @@ pub enum CampaignError {
     /// A reward that is not of its kind's form.
     #[error(transparent)]
     Reward(#[from] RewardFormError),
+    /// The variants cannot be drawn.
+    #[error("variants: {0}")]
+    Variants(String),
+    /// What waits has its reward when its event is there no more.
+    #[error(
+        "variants give a reward by lot when an event wins, and a campaign that waits with absent wins when the event is there no \
+         more; remove one of them"
+    )]
+    VariantsWait,
+    /// A pool is a budget of its own.
+    #[error(
+        "the reward is a code of a pool, which does not go together with {0}; remove one of them (a pool gives as many \
+         codes as it has)"
+    )]
+    PoolBeside(&'static str),
     /// A version number that cannot be stored.
     #[error("version {0} is out of range; use 1 to {max}", max = i64::MAX)]
     Version(u64),
@@ -181,9 +202,6 @@ pub enum CampaignError {
     #[error(transparent)]
     Avro(#[from] crate::avro::AvroError),
 }
-
-/// Fields of the language that change which events win or what is paid. To ignore one would be wrong.
-const UNSUPPORTED: [&str; 2] = ["audience", "holdout"];
 
 /// Fields of the language that do not change what matches: they are for tools, and kept.
 const FOR_TOOLS: [&str; 1] = ["tests"];
@@ -215,11 +233,6 @@ impl Campaign {
     /// # Errors
     /// [`CampaignError`] says what is wrong and where.
     pub fn check(&self) -> Result<(), CampaignError> {
-        for field in UNSUPPORTED {
-            if self.unknown.contains_key(field) {
-                return Err(CampaignError::Unsupported { field });
-            }
-        }
         if let (Some(start), Some(end)) = (self.schedule.start, self.schedule.end)
             && end <= start
         {
@@ -235,6 +248,11 @@ impl Campaign {
         self.check_groups()?;
         self.check_returns()?;
         self.reward.check()?;
+        experiment::check(&self.variants)?;
+        if !self.variants.is_empty() && self.across.iter().any(|it| waits(&it)) {
+            return Err(CampaignError::VariantsWait);
+        }
+        self.check_pool()?;
         if self.version == 0 || i64::try_from(self.version).is_err() {
             return Err(CampaignError::Version(self.version));
         }
@@ -242,19 +260,28 @@ impl Campaign {
     }
 
     fn check_returns(&self) -> Result<(), CampaignError> {
-        let hold = self.hold.map(|_| "hold");
-        let reverse_on = self.reverse_on.as_ref().map(|_| "reverse_on");
-        let Some(field) = hold.or(reverse_on) else {
-            return Ok(());
-        };
-        if !self.limits.total.is_empty() {
-            return Err(CampaignError::BudgetBeside(field));
-        }
         let mut asked = self.across.iter().map(|it| &it.asks);
-        if reverse_on.is_some() && asked.any(|asks| *asks == crate::across::Asks::Absent) {
+        if self.reverse_on.is_some() && asked.any(|asks| *asks == crate::across::Asks::Absent) {
             return Err(CampaignError::ReturnsOfNothing);
         }
         Ok(())
+    }
+
+    /// A code that was given is not taken back, and is decided where the pool is.
+    fn check_pool(&self) -> Result<(), CampaignError> {
+        if self.reward.pool().is_none() {
+            return Ok(());
+        }
+        let beside = [
+            (!self.limits.total.is_empty()).then_some("limits.total"),
+            self.hold.map(|_| "hold"),
+            self.reverse_on.as_ref().map(|_| "reverse_on"),
+            (!self.variants.is_empty()).then_some("variants"),
+        ];
+        match beside.into_iter().flatten().next() {
+            None => Ok(()),
+            Some(field) => Err(CampaignError::PoolBeside(field)),
+        }
     }
 
     fn check_groups(&self) -> Result<(), CampaignError> {
@@ -333,30 +360,6 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_budget_holds_nothing_and_takes_nothing_back() {
-        let fields = [
-            ("hold", json!("14d")),
-            (
-                "reverse_on",
-                json!({"event_type": ["refund"], "same": "payload.order"}),
-            ),
-        ];
-        for (field, value) in fields {
-            let mut both = document();
-            both[field] = value;
-            parse(&both).unwrap();
-            both["limits"] = json!({"total": {"times": 1}});
-            let error = parse(&both).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!(
-                    "{field} does not go together with limits.total in this release; remove one of them"
-                )
-            );
-        }
-    }
-
-    #[test]
     fn only_four_fields_are_required() {
         let campaign = parse(&document()).unwrap();
         assert_eq!(campaign.version, 1);
@@ -383,11 +386,6 @@ mod tests {
                 "status",
                 json!("live"),
                 "unknown variant `live`, expected one of `draft`, `active`",
-            ),
-            (
-                "holdout",
-                json!("10%"),
-                "holdout is not supported by this release",
             ),
             ("hold", json!("soon"), "no span of time"),
             (
@@ -431,6 +429,12 @@ mod tests {
                 json!([{"absent": true, "when": {}, "within": "1d"}, {"absent": true, "when": {}, "within": "2d"}]),
                 "several conditions with absent",
             ),
+            ("audience", json!([]), "audience is empty"),
+            (
+                "audience",
+                json!([{"nor": "staff"}]),
+                "unknown field `nor`, expected `not`",
+            ),
             ("priority", json!("high"), "invalid type: string"),
             (
                 "exclusive_group",
@@ -454,11 +458,69 @@ mod tests {
             ),
         ];
         for (field, value, message) in cases {
+            refuses(field, value, message);
+        }
+    }
+
+    #[test]
+    fn a_broken_experiment_says_what_is_wrong() {
+        let cases = [
+            ("holdout", json!("100%"), "\"100%\" is no share"),
+            ("holdout", json!(10), "expected a string"),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1}, {"name": "a", "weight": 1}]),
+                "two are called a",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 0}]),
+                "all have the weight 0",
+            ),
+            (
+                "variants",
+                json!([{"name": "a", "weight": 1, "share": 1}]),
+                "unknown field `share`",
+            ),
+            ("experiment", json!("a b"), "experiment has ' ' at byte 1"),
+        ];
+        for (field, value, message) in cases {
+            refuses(field, value, message);
+        }
+    }
+
+    #[test]
+    fn a_pool_is_a_budget_of_its_own() {
+        let coupon = || json!({"kind": "coupon", "pool": "summer"});
+        for (field, value) in [
+            ("limits", json!({"total": {"times": 5}})),
+            ("hold", json!("14d")),
+            ("variants", json!([{"name": "a", "weight": 1}])),
+            (
+                "reverse_on",
+                json!({"event_type": ["refund"], "same": "payload.order_id"}),
+            ),
+        ] {
             let mut json = document();
+            json["reward"] = coupon();
+            assert!(parse(&json).is_ok());
             json[field] = value;
             let error = parse(&json).unwrap_err().to_string();
-            assert!(error.contains(message), "{field}: {error}");
+            assert!(
+                error.contains("does not go together with"),
+                "{field}: {error}"
+            );
         }
+        let variants = json!([{"name": "a", "weight": 1, "reward": coupon()}]);
+        refuses("variants", variants, "does not go together with variants");
+    }
+
+    #[track_caller]
+    fn refuses(field: &str, value: serde_json::Value, message: &str) {
+        let mut json = document();
+        json[field] = value;
+        let error = parse(&json).unwrap_err().to_string();
+        assert!(error.contains(message), "{field}: {error}");
     }
 
     #[test]

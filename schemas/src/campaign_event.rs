@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::across::Budget;
+use crate::breaker::Tripped;
 use crate::{Amount, CampaignId};
 
 /// Something happened to a campaign. The key of its record is the campaign's id.
@@ -47,6 +48,13 @@ pub enum Happening {
     },
     /// A person has reset the budgets: all of it may be used anew.
     BudgetReset,
+    /// The campaign is past its breaker: matchers hold it back, and campaign-admin pauses it. Once for a version of it.
+    BreakerTripped {
+        /// Offset in `campaigns` of the version that has tripped.
+        campaigns_offset: i64,
+        /// When and by what.
+        tripped: Tripped,
+    },
 }
 
 #[cfg(test)]
@@ -72,5 +80,13 @@ mod tests {
         let json = serde_json::to_string(&event).unwrap();
         insta::assert_snapshot!(json);
         assert_eq!(serde_json::from_str::<CampaignEvent>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_trip_reads_as_it_was_written() {
+        let json = r#"{"campaign_id":"ten","campaign_version":3,"at":"2026-11-24T09:30:00Z","kind":"breaker_tripped","campaigns_offset":41,"tripped":{"at":"2026-11-24T09:30:00Z","by":"rate","matches":1001,"breaker":{"rate":"1000/min"}}}"#;
+        let event: CampaignEvent = serde_json::from_str(json).unwrap();
+        assert!(matches!(event.what, Happening::BreakerTripped { .. }));
+        assert_eq!(serde_json::to_string(&event).unwrap(), json);
     }
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::across::Budget;
-use crate::{Amount, Source};
+use crate::{Amount, ClaimKept, Grant, Source, pool};
 
 /// One event would win one campaign, if the campaign's budget leaves room. The value of a record of `claims`; its key is
-/// the campaign's id.
+/// [`Prize::key`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claim<'a> {
     /// The event.
@@ -37,6 +37,12 @@ pub struct Claim<'a> {
     /// What the event would win instead: campaigns that a full group alone kept from winning, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Prize<'a>>,
+    /// What may become of its match, if it is granted; none if that is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<ClaimKept>,
+    /// That it was, on its way back to the matcher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Grant>,
 }
 
 impl Claim<'_> {
@@ -62,6 +68,8 @@ impl Claim<'_> {
                 .map(ClaimGroup::into_owned)
                 .collect(),
             next: self.next.into_iter().map(Prize::into_owned).collect(),
+            kept: self.kept,
+            granted: self.granted,
         }
     }
 }
@@ -75,11 +83,13 @@ impl Prize<'_> {
             campaigns_offset: self.campaigns_offset,
             reward: Cow::Owned(self.reward.into_owned()),
             amount: self.amount,
+            variant: self.variant.map(own),
             by: self
                 .by
                 .into_iter()
                 .map(|(field, value)| (own(field), own(value)))
                 .collect(),
+            pool: self.pool.map(own),
         }
     }
 }
@@ -107,9 +117,25 @@ pub struct Prize<'a> {
     pub reward: Cow<'a, RawValue>,
     /// Its amount; 0 if it has none.
     pub amount: Amount,
+    /// Which of the campaign's variants the customer has drawn; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Cow<'a, str>>,
     /// The value of each field by which the campaign's budgets are split; one that the event does not have is absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// The pool of which it would be a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Cow<'a, str>>,
+}
+
+impl Prize<'_> {
+    /// The key of its claim: all claims of a campaign, or of a pool, are in one partition.
+    pub fn key(&self) -> Cow<'_, str> {
+        match &self.pool {
+            None => Cow::Borrowed(&self.campaign_id),
+            Some(pool) => Cow::Owned(pool::key(pool)),
+        }
+    }
 }
 
 /// A group of campaigns, as it was when the event was decided.
@@ -124,7 +150,8 @@ pub struct ClaimGroup<'a> {
     pub own: bool,
 }
 
-/// A claim that became no match. The value of a record of `refusals`; its key is the `event_id`.
+/// What an event would have won and did not: a claim that became no match, or what was kept from a customer who is held out. The
+/// value of a record of `refusals`; its key is the `event_id`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refusal<'a> {
     /// The match that there is none of.
@@ -143,7 +170,7 @@ pub struct Refusal<'a> {
     pub event_type: Cow<'a, str>,
     /// When the event was done.
     pub occurred_at: Timestamp,
-    /// When the settler decided. Also the timestamp of the record, in milliseconds.
+    /// When the settler decided, or the matcher. Also the timestamp of the record, in milliseconds.
     pub refused_at: Timestamp,
     /// Why.
     pub reason: RefusalReason,
@@ -152,11 +179,14 @@ pub struct Refusal<'a> {
     pub limit: Option<Cow<'a, Budget>>,
     /// The reward that was not given.
     pub reward: Cow<'a, RawValue>,
+    /// The variant of the campaign that it is of; none if the campaign has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Cow<'a, str>>,
     /// The record that carried the event.
     pub source: Source<'a>,
 }
 
-/// Why a claim became no match.
+/// Why an event did not win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -165,8 +195,12 @@ pub enum RefusalReason {
     BudgetUsedUp,
     /// The campaign was deleted, or has ended and has no budget any more.
     CampaignGone,
+    /// The pool has no code left.
+    PoolEmpty,
     /// It is of a time of which no budget is kept any more.
     TooLate,
+    /// The customer is in the campaign's holdout. There was no claim.
+    HeldOut,
 }
 
 impl RefusalReason {
@@ -175,7 +209,9 @@ impl RefusalReason {
         match self {
             Self::BudgetUsedUp => "budget_used_up",
             Self::CampaignGone => "campaign_gone",
+            Self::PoolEmpty => "pool_empty",
             Self::TooLate => "too_late",
+            Self::HeldOut => "held_out",
         }
     }
 }
@@ -196,7 +232,9 @@ mod tests {
             campaigns_offset: 41,
             reward: reward(),
             amount: Amount::parse("10.00").unwrap(),
+            variant: None,
             by: BTreeMap::new(),
+            pool: None,
         };
         let mut claim = Claim {
             event_id: "e-1".into(),
@@ -217,6 +255,8 @@ mod tests {
                 own: true,
             }],
             next: vec![prize("eleven")],
+            kept: None,
+            granted: None,
         };
         (claim.prize.by).insert("payload.store".into(), "madrid".into());
         let json = serde_json::to_string(&claim).unwrap();

@@ -1,6 +1,6 @@
 //! Control records: records without a value that ask for something, where others tell what happened.
 //!
-//! On `events` and `matches` the key names the customer, on `claims` the campaign. On `matches` the record says that it was
+//! On `events` and `matches` the key names the customer, on `claims` the campaign or the pool. On `matches` the record says that it was
 //! done, so that whoever keeps matches does it too; the header
 //! [`CONTROL_SOURCE`](crate::names::header::CONTROL_SOURCE) names the record that asked.
 
@@ -14,8 +14,21 @@ pub enum Control {
     /// To give back what a claim took that was refused, and let what is next win; on `events`. The header
     /// [`CONTROL_CLAIM`](crate::names::header::CONTROL_CLAIM) has the claim.
     Refused,
+    /// To keep the match of a claim that was granted, until it is confirmed or can be taken back no more; on `events`. The
+    /// header [`CONTROL_CLAIM`](crate::names::header::CONTROL_CLAIM) has the claim.
+    Granted,
+    /// To give the budgets of the campaign back what a return took back; on `claims`. The header
+    /// [`CONTROL_GIVEN_BACK`](crate::names::header::CONTROL_GIVEN_BACK) says what.
+    GiveBack,
     /// To reset the budgets of the campaign; on `claims`.
     ResetBudget,
+    /// To take in what a worker has counted for the campaign's breaker; on `claims`. The header
+    /// [`CONTROL_COUNT`](crate::names::header::CONTROL_COUNT) has the count.
+    Count,
+    /// To add codes to a pool; on `claims`. The value is a [`Stock`](crate::pool::Stock).
+    StockPool,
+    /// To forget a pool with all of its codes; on `claims`.
+    DropPool,
 }
 
 impl Control {
@@ -24,12 +37,18 @@ impl Control {
         match self {
             Self::Erase => "erase",
             Self::Refused => "refused",
+            Self::Granted => "granted",
+            Self::GiveBack => "give_back",
             Self::ResetBudget => "reset_budget",
+            Self::Count => "count",
+            Self::StockPool => "stock_pool",
+            Self::DropPool => "drop_pool",
         }
     }
 
+    /// The one of that word that is about a customer.
     fn of(word: &[u8]) -> Option<Self> {
-        let all = [Self::Erase, Self::Refused, Self::ResetBudget];
+        let all = [Self::Erase, Self::Refused, Self::Granted];
         all.into_iter().find(|it| it.word().as_bytes() == word)
     }
 
@@ -55,7 +74,7 @@ impl Control {
         word: &[u8],
         key: Option<&'k [u8]>,
     ) -> Result<(Self, &'k str), DeadLetterReason> {
-        let asked = Self::of(word).filter(|it| *it != Self::ResetBudget);
+        let asked = Self::of(word);
         let asked = asked.ok_or_else(|| unknown(word))?;
         let key = key.ok_or(DeadLetterReason::NoKey)?;
         let unread = DeadLetterReason::InvalidControl { what: "key" };
@@ -81,6 +100,7 @@ mod tests {
         let read = |word: &str, key| Control::read(word.as_bytes(), key);
         assert_eq!(read("erase", Some(b"c-1")), Ok((Control::Erase, "c-1")));
         assert_eq!(read("refused", Some(b"c-1")), Ok((Control::Refused, "c-1")));
+        assert_eq!(read("granted", Some(b"c-1")), Ok((Control::Granted, "c-1")));
         let code = |word, key| read(word, key).unwrap_err().code();
         assert_eq!(Control::read_erasure(b"erase", Some(b"c-1")), Ok("c-1"));
         let other = Control::read_erasure(b"refused", Some(b"c-1")).unwrap_err();
@@ -89,6 +109,8 @@ mod tests {
         assert_eq!(code("erase", Some(b"")), "invalid_control");
         assert_eq!(code("erase", Some(b"\xff")), "invalid_control");
         assert_eq!(code("forgive", Some(b"c-1")), "unknown_control");
-        assert_eq!(code("reset_budget", Some(b"c-1")), "unknown_control");
+        for of_claims in ["reset_budget", "give_back", "count"] {
+            assert_eq!(code(of_claims, Some(b"c-1")), "unknown_control");
+        }
     }
 }

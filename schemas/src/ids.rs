@@ -158,6 +158,42 @@ id!(
     "letters, digits, '-', '_' and '.' are allowed"
 );
 
+id!(
+    /// Names a draw of groups, which campaigns may share.
+    ExperimentName,
+    "experiment",
+    |byte| byte.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "letters, digits, '-', '_' and '.' are allowed"
+);
+
+id!(
+    /// Names a variant of a campaign.
+    VariantName,
+    "the name of a variant",
+    |byte| byte.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "letters, digits, '-', '_' and '.' are allowed"
+);
+
+id!(
+    /// Names an audience: a set of customers.
+    AudienceName,
+    "audience",
+    |byte| byte.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "letters, digits, '-', '_' and '.' are allowed"
+);
+
+id!(
+    /// Names a pool of coupon codes.
+    PoolName,
+    "pool",
+    |byte| byte.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "letters, digits, '-', '_' and '.' are allowed"
+);
+
 /// Names one match: an event that won a campaign.
 ///
 /// Its text is `event_id:campaign_id`. A campaign id has no colon, so the last colon separates the

@@ -25,6 +25,7 @@ pub mod document;
 pub mod hash;
 pub mod number;
 pub mod paths;
+pub mod pool;
 pub mod reward;
 pub mod reward_amount;
 pub mod schedule;
@@ -32,6 +33,8 @@ pub mod span;
 pub mod when;
 
 pub mod across;
+pub mod audience;
+pub mod breaker;
 pub mod campaign;
 pub mod campaign_event;
 pub mod change;
@@ -39,6 +42,8 @@ pub mod claim;
 pub mod control;
 pub mod dead_letter;
 pub mod event;
+pub mod experiment;
+pub mod grant;
 pub mod match_document;
 pub mod reverse_on;
 pub mod stacking;
@@ -48,6 +53,8 @@ pub mod encoding;
 pub mod reader;
 
 pub use amount::{Amount, AmountError};
+pub use audience::{Audience, AudienceRecord, AudienceRecordError};
+pub use breaker::Breaker;
 pub use campaign::{Campaign, CampaignError, Status};
 pub use campaign_event::{CampaignEvent, Happening};
 pub use change::{CampaignChange, ChangeAction};
@@ -57,7 +64,12 @@ pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use document::{Document, DocumentError, Limits, Node, Value};
 pub use encoding::{ChangeError, Encoding, MatchError, MatchWriter};
 pub use event::{Event, EventDocument, EventError};
-pub use ids::{CampaignId, CustomerId, EventId, GroupName, IdError, MatchId};
+pub use experiment::{Percent, Variant};
+pub use grant::{ClaimKept, Counted, GivenBack, Grant};
+pub use ids::{
+    AudienceName, CampaignId, CustomerId, EventId, ExperimentName, GroupName, IdError, MatchId,
+    PoolName, VariantName,
+};
 pub use match_document::{Match, MatchStatus, Reversal, Source};
 pub use number::Number;
 pub use reader::{Encoded, Reader, Unread};

@@ -40,6 +40,9 @@ pub struct Match<'a> {
     pub reward: Cow<'a, RawValue>,
     /// The record that carried the event.
     pub source: Source<'a>,
+    /// Which of the campaign's variants the customer has drawn; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Cow<'a, str>>,
     /// What this record says of the match.
     #[serde(default, skip_serializing_if = "MatchStatus::is_granted")]
     pub status: MatchStatus,
@@ -165,6 +168,7 @@ mod tests {
                 partition: 2,
                 offset: 17,
             },
+            variant: None,
             status: MatchStatus::Granted,
             confirm_at: None,
             confirmed_at: None,

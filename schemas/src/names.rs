@@ -20,6 +20,8 @@ pub mod topic {
     pub const CAMPAIGN_EVENTS: &str = "campaign-events";
     /// Changelog of what the matcher knows of each customer; compacted.
     pub const CUSTOMER_STATE: &str = "customer-state";
+    /// Who is in which audience; compacted, key `AUDIENCE:CUSTOMER`, partition that of the customer's events.
+    pub const AUDIENCE_MEMBERS: &str = "audience-members";
     /// Events that can never be processed.
     pub const DEAD_LETTERS: &str = "dead-letters";
 }
@@ -37,8 +39,12 @@ pub mod header {
 
     /// On records of `events`, `matches` and `claims` without a value: what they ask for ([`crate::Control`]).
     pub const CONTROL: &str = "__campaign.control";
-    /// On control records of `events` that say `refused`: the claim, in JSON.
+    /// On control records of `events` that say `refused` or `granted`: the claim, in JSON.
     pub const CONTROL_CLAIM: &str = "__campaign.control.claim";
+    /// On control records of `claims` that say `give_back`: what budgets are given back, in JSON ([`crate::GivenBack`]).
+    pub const CONTROL_GIVEN_BACK: &str = "__campaign.control.given_back";
+    /// What a worker has counted for a campaign that has a breaker, with a control record that tells it.
+    pub const CONTROL_COUNT: &str = "__campaign.control.count";
     /// On control records of `matches`: the record of `events` that asked, in JSON, as the `source` of a match.
     pub const CONTROL_SOURCE: &str = "__campaign.control.source";
 

@@ -21,8 +21,10 @@ pub struct ReverseOn {
     pub of: Option<FieldPath>,
     /// A return and its event are no further apart.
     pub within: Span,
-    /// What becomes of what the match used of its limits.
+    /// What becomes of what the match used of the customer's limits.
     pub limits: UsedLimits,
+    /// What becomes of what it used of `limits.total`; the same as [`limits`](Self::limits) unless it is said.
+    pub budget: UsedLimits,
 }
 
 /// A value that stands in the event and in its return.
@@ -145,6 +147,8 @@ struct ReverseOnFields {
     within: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limits: Option<UsedLimits>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<UsedLimits>,
 }
 
 impl TryFrom<ReverseOnFields> for ReverseOn {
@@ -178,6 +182,7 @@ impl TryFrom<ReverseOnFields> for ReverseOn {
                     .to_owned(),
             );
         }
+        let limits = fields.limits.unwrap_or_default();
         Ok(Self {
             when,
             same: same.map_err(|error| format!("same: {error}"))?,
@@ -187,7 +192,8 @@ impl TryFrom<ReverseOnFields> for ReverseOn {
                 Some(within) => within,
                 None => Span::parse(WITHIN).map_err(|error| error.to_string())?,
             },
-            limits: fields.limits.unwrap_or_default(),
+            limits,
+            budget: fields.budget.unwrap_or(limits),
         })
     }
 }
@@ -213,6 +219,7 @@ impl From<ReverseOn> for ReverseOnFields {
             amount: reverse_on.amount,
             within: Some(reverse_on.within),
             limits: (reverse_on.limits == UsedLimits::Keep).then_some(UsedLimits::Keep),
+            budget: (reverse_on.budget != reverse_on.limits).then_some(reverse_on.budget),
         }
     }
 }
@@ -228,12 +235,28 @@ mod tests {
         assert_eq!(read.within, Span::parse("90d").unwrap());
         assert_eq!((read.amount, read.of), (None, None));
         assert_eq!(read.limits, UsedLimits::Restore);
+        assert_eq!(read.budget, UsedLimits::Restore);
+        let keep = json!({"event_type": ["refund"], "same": "payload.order_id", "limits": "keep"});
+        let read: ReverseOn = serde_json::from_value(keep).unwrap();
+        assert_eq!(
+            read.budget,
+            UsedLimits::Keep,
+            "as the limits, unless it is said"
+        );
         for written in [
             json!({"event_type": ["refund"], "same": "payload.order_id", "amount": "payload.amount", "within": "30d"}),
             json!({
                 "when": {"event_type": ["refund"], "payload": {"state": ["done"]}},
                 "same": [{"event": "event_id", "return": "payload.of"}, "payload.line"],
                 "amount": "payload.refunded", "of": "payload.amount", "within": "14d", "limits": "keep",
+            }),
+            json!({
+                "event_type": ["refund"], "same": "payload.order_id", "amount": "payload.amount", "within": "30d",
+                "limits": "keep", "budget": "restore",
+            }),
+            json!({
+                "event_type": ["refund"], "same": "payload.order_id", "amount": "payload.amount", "within": "30d",
+                "budget": "keep",
             }),
         ] {
             let read: ReverseOn = serde_json::from_value(written.clone()).unwrap();

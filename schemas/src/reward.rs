@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{Amount, RewardAmount, currency};
+use crate::{Amount, PoolName, RewardAmount, currency};
 
 /// What a match is worth. Fields beyond these are the reward service's own and are passed to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub enum RewardKind {
     Points,
     /// Off the price: a `percent` (above 0, at most 100) or an `amount`.
     Discount,
-    /// A code for the customer: the same `code` for all, or what the reward service makes of it.
+    /// A code for the customer: one of a `pool`, the same `code` for all, or what the reward service makes of it.
     Coupon,
     /// Something to be said: a `text`, or the name of a `template`.
     Message,
@@ -157,7 +157,15 @@ impl Reward {
                 (Some(percent), None) => check_percent(percent),
                 (None, Some(_)) => Ok(()),
             },
-            RewardKind::Coupon => self.check_text("code"),
+            RewardKind::Coupon if has("code") && has("pool") => Err(RewardFormError::Both {
+                kind: kind.as_str(),
+                first: "code",
+                second: "pool",
+            }),
+            RewardKind::Coupon => {
+                self.check_text("code")?;
+                self.check_pool()
+            }
             RewardKind::Message if !has("text") && !has("template") => {
                 Err(missing("a text or a template"))
             }
@@ -166,6 +174,25 @@ impl Reward {
                 self.check_text("template")
             }
             RewardKind::Credit | RewardKind::Points | RewardKind::Custom => Ok(()),
+        }
+    }
+
+    /// The pool of which the reward is a code.
+    pub fn pool(&self) -> Option<&str> {
+        let is_coupon = RewardKind::of(&self.kind) == Some(RewardKind::Coupon);
+        let pool = self.further.get("pool").filter(|_| is_coupon)?;
+        pool.as_str()
+    }
+
+    fn check_pool(&self) -> Result<(), RewardFormError> {
+        match self.further.get("pool") {
+            None => Ok(()),
+            Some(Json::String(name)) if PoolName::check(name).is_ok() => Ok(()),
+            Some(other) => Err(RewardFormError::Form {
+                field: "pool",
+                found: other.to_string(),
+                expected: "the name of a pool: letters, digits, '-', '_' and '.'",
+            }),
         }
     }
 
@@ -227,6 +254,7 @@ mod tests {
             json!({"kind": "discount", "amount": 5, "currency": "EUR"}),
             json!({"kind": "coupon"}),
             json!({"kind": "coupon", "code": "WELCOME"}),
+            json!({"kind": "coupon", "pool": "summer-2026"}),
             json!({"kind": "message", "text": "Welcome back"}),
             json!({"kind": "message", "template": "back", "text": "Welcome back"}),
             json!({"kind": "custom"}),
@@ -271,6 +299,14 @@ mod tests {
             (
                 json!({"kind": "coupon", "code": 5}),
                 "code: reward.code is 5; it must be a text that is not empty",
+            ),
+            (
+                json!({"kind": "coupon", "code": "A", "pool": "summer"}),
+                "pool: a reward of kind coupon has code or pool, not both; remove one of them",
+            ),
+            (
+                json!({"kind": "coupon", "pool": "sum mer"}),
+                "pool: reward.pool is \"sum mer\"; it must be the name of a pool: letters, digits, '-', '_' and '.'",
             ),
             (
                 json!({"kind": "message", "channel": "mail"}),

@@ -69,6 +69,11 @@ impl Span {
         Ok(Self(millis))
     }
 
+    /// A span of so many milliseconds, of which there is at least one.
+    pub(crate) const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
     /// The span in milliseconds.
     pub const fn as_millis(self) -> i64 {
         self.0

@@ -74,6 +74,10 @@ pub struct TopicSettings {
     #[arg(long, env = "CAMPAIGN_EVENTS_TOPIC", default_value = schemas::names::topic::CAMPAIGN_EVENTS)]
     pub campaign_events_topic: String,
 
+    /// Who is in which audience; compacted, as many partitions as the events
+    #[arg(long, env = "AUDIENCE_MEMBERS_TOPIC", default_value = schemas::names::topic::AUDIENCE_MEMBERS)]
+    pub audience_members_topic: String,
+
     /// Events that can never be processed; as many partitions as the events
     #[arg(long, env = "DEAD_LETTERS_TOPIC", default_value = schemas::names::topic::DEAD_LETTERS)]
     pub dead_letters_topic: String,
@@ -93,6 +97,7 @@ impl Default for TopicSettings {
             budget_state_topic: topic::BUDGET_STATE.to_owned(),
             refusals_topic: topic::REFUSALS.to_owned(),
             campaign_events_topic: topic::CAMPAIGN_EVENTS.to_owned(),
+            audience_members_topic: topic::AUDIENCE_MEMBERS.to_owned(),
             dead_letters_topic: topic::DEAD_LETTERS.to_owned(),
         }
     }

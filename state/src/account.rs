@@ -68,8 +68,9 @@ pub struct Open {
     pub event_id: String,
     /// When it was done.
     pub occurred_at: Timestamp,
-    /// What became of it so far.
-    pub status: MatchStatus,
+    /// What became of it so far; none if it waits for the settler's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<MatchStatus>,
     /// When it is confirmed, if it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_at: Option<Timestamp>,
@@ -227,10 +228,11 @@ fn open_match(won: &OpenMatch) -> Open {
         event_id: won.event_id.to_string(),
         occurred_at: won.occurred_at,
         status: match () {
-            () if won.is_reversed => MatchStatus::Reversed,
-            () if won.is_pending() => MatchStatus::Pending,
-            () if won.confirmed_at.is_some() => MatchStatus::Confirmed,
-            () => MatchStatus::Granted,
+            () if won.is_asked() => None,
+            () if won.is_reversed => Some(MatchStatus::Reversed),
+            () if won.is_pending() => Some(MatchStatus::Pending),
+            () if won.confirmed_at.is_some() => Some(MatchStatus::Confirmed),
+            () => Some(MatchStatus::Granted),
         },
         confirm_at: won.due().map(moment),
         left: (won.amount).and_then(|amount| Amount::nearest(amount - won.reversed).ok()),
@@ -258,11 +260,17 @@ impl fmt::Display for Open {
             status,
             ..
         } = self;
-        write!(
-            f,
-            "match of {event_id} of {occurred_at} is {}",
-            status.as_str()
-        )?;
+        match status {
+            Some(status) => write!(
+                f,
+                "match of {event_id} of {occurred_at} is {}",
+                status.as_str()
+            )?,
+            None => write!(
+                f,
+                "claim of {event_id} of {occurred_at} waits for the settler"
+            )?,
+        }
         if let Some(confirm_at) = self.confirm_at {
             write!(f, ", confirmed at {confirm_at}")?;
         }
@@ -376,7 +384,7 @@ fn of_limit(customer: &Customer, allowance: &Allowance, now: i64) -> Option<Foun
 fn until(memory: &Memory, stretch: &Stretch, now: i64) -> Option<i64> {
     let inside: &[Remembered] = match memory {
         Memory::Events(events) => events_of(events, stretch, now),
-        Memory::Stretches(_) | Memory::Total(_) => &[],
+        Memory::Stretches(_) | Memory::Total(_) | Memory::Codes(_) => &[],
     };
     match stretch {
         Stretch::Sliding(length) => Some(inside.first()?.at.saturating_add(*length)),
@@ -402,6 +410,7 @@ fn left(kept: &Kept) -> String {
             number(all, "event")
         }
         Memory::Total(sum) => number(sum.count, "event"),
+        Memory::Codes(codes) => number(codes.len() as u64, "code"),
     };
     let how_long = match kept.retention {
         Retention::Ever => "until the dedup window is over",

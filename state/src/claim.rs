@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use rules::history::Allowance;
 use rules::{History, Rule, RuleSet};
 use rust_decimal::Decimal;
-use schemas::{Amount, CampaignId, Claim, ClaimGroup, Event, Prize, Source};
+use schemas::reverse_on::UsedLimits;
+use schemas::{Amount, CampaignId, Claim, ClaimGroup, ClaimKept, Event, Prize, Source};
 
 use crate::customer::{Customer, Retention};
-use crate::decide::{Winners, event_hash, grant};
+use crate::decide::{Winners, event_hash, grant, moment};
 use crate::engine::DueMatch;
 use crate::memory::{Memory, Sum};
+use crate::open::granted::{is_asked, refused};
 
 /// Most campaigns that a claim names to win instead, and most bytes of their rewards. A claim fits into a record's headers.
 const MAX_NEXT: usize = 16;
@@ -40,6 +42,19 @@ pub fn claim<'a>(
         taken: taken(rule),
         groups: groups(rule, winners),
         next: as_many_as_fit(next),
+        kept: kept(rule, event),
+        granted: None,
+    })
+}
+
+/// What may become of the match of a claim; the customer's state keeps the match then.
+fn kept(rule: &Rule, event: &Event<'_>) -> Option<ClaimKept> {
+    let returns = rule.history()?.returns();
+    let returns = returns.filter(|returns| returns.tie_of_event(event).is_some());
+    let confirm_at = crate::open::confirm_at(rule, event.occurred_at.as_millisecond());
+    (confirm_at.is_some() || returns.is_some()).then(|| ClaimKept {
+        confirm_at: confirm_at.map(moment),
+        restores: returns.is_some_and(|it| it.budget() == UsedLimits::Restore),
     })
 }
 
@@ -51,7 +66,7 @@ pub fn claim_due<'a>(won: &'a DueMatch<'a>, source: Source<'a>) -> Claim<'a> {
         customer_id: Cow::Borrowed(&won.customer_id),
         event_type: Cow::Borrowed(&event.event_type),
         occurred_at: event.occurred_at,
-        counts_at: crate::decide::moment(event.due),
+        counts_at: moment(event.due),
         source,
         prize: Prize {
             campaign_id: Cow::Borrowed(won.rule.id().as_str()),
@@ -59,11 +74,19 @@ pub fn claim_due<'a>(won: &'a DueMatch<'a>, source: Source<'a>) -> Claim<'a> {
             campaigns_offset: won.rule.offset(),
             reward: Cow::Borrowed(&*won.reward),
             amount: amount(won.amount),
+            // What waits has no variants.
+            variant: None,
             by: BTreeMap::new(),
+            pool: pool(won.rule),
         },
         taken: taken(won.rule),
         groups: Vec::new(),
         next: Vec::new(),
+        kept: won.confirm_at.map(|confirm_at| ClaimKept {
+            confirm_at: Some(moment(confirm_at)),
+            restores: false,
+        }),
+        granted: None,
     }
 }
 
@@ -82,8 +105,15 @@ fn prize<'a>(rule: &'a Rule, event: &Event<'a>) -> Option<Prize<'a>> {
         campaigns_offset: rule.offset(),
         reward: rule.reward(event).ok()?,
         amount: rule.amount(event).ok()?.unwrap_or(Amount::ZERO),
+        variant: (rule.variant(event.customer_id)).map(|it| Cow::Borrowed(it.as_str())),
         by: by.collect(),
+        pool: pool(rule),
     })
+}
+
+fn pool(rule: &Rule) -> Option<Cow<'_, str>> {
+    let pool = rule.history()?.pool()?;
+    Some(Cow::Borrowed(pool.as_str()))
 }
 
 fn as_many_as_fit<'a>(next: impl Iterator<Item = Prize<'a>>) -> Vec<Prize<'a>> {
@@ -113,7 +143,8 @@ fn groups<'a>(rule: &'a Rule, winners: &Winners<'a>) -> Vec<ClaimGroup<'a>> {
     if names(rule).next().is_none() || winners.next.is_empty() {
         return Vec::new();
     }
-    for name in winners.won.iter().flat_map(|rule| names(rule)) {
+    let taken = winners.won.iter().chain(&winners.held_out);
+    for name in taken.flat_map(|rule| names(rule)) {
         *all.entry(name).or_default() += 1;
     }
     let groups = all.into_iter().map(|(name, won)| ClaimGroup {
@@ -131,13 +162,16 @@ pub struct Amends<'r> {
     pub claim: Claim<'static>,
     /// The campaigns, and which of the claim's [`next`](Claim::next) each is. Those that have budgets it claims.
     pub won: Vec<(&'r Rule, usize)>,
+    /// The same of campaigns whose holdout the customer is in.
+    pub held_out: Vec<(&'r Rule, usize)>,
 }
 
 impl Amends<'_> {
     /// The claim on one of them: the same event, and what is left to win after it.
     pub fn claim(&self, rule: &Rule, place: usize) -> Claim<'_> {
         let before = &self.claim;
-        let is_left = |it: &usize| !self.won.iter().any(|(_, won)| won == it);
+        let settled = || self.won.iter().chain(&self.held_out);
+        let is_left = |it: &usize| !settled().any(|(_, place)| place == it);
         let left = (place + 1..before.next.len()).filter(is_left);
         let own = |name: &str| names(rule).any(|it| it == name);
         let groups = before.groups.iter().map(|group| ClaimGroup {
@@ -150,12 +184,14 @@ impl Amends<'_> {
             taken: taken(rule),
             groups: groups.collect(),
             next: left.map(|at| before.next[at].clone()).collect(),
+            kept: None,
+            granted: None,
             ..before.clone()
         }
     }
 }
 
-/// Gives back what a refused claim took, and lets what is next win where groups and limits leave room now. An event that the
+/// Gives back what a refused claim took, forgets the match that it asked for, and lets what is next win where groups and limits leave room now. An event that the
 /// customer's state does not know any more gets nothing.
 pub(crate) fn amend<'r>(
     claim: &Claim<'_>,
@@ -165,9 +201,11 @@ pub(crate) fn amend<'r>(
     let mut won = Vec::new();
     let at = claim.counts_at.as_millisecond();
     let prize = &claim.prize;
-    if !customer.saw(event_hash(&claim.event_id)) || is_done("refused", claim, prize, customer) {
+    let is_known = customer.saw(event_hash(&claim.event_id)) || is_asked(claim, customer);
+    if !is_known || is_done("refused", claim, prize, customer) {
         return won;
     }
+    refused(claim, customer);
     for identity in &claim.taken {
         customer.give_back(*identity, at, prize.amount.decimal());
     }

@@ -11,6 +11,9 @@
 //! early    count, then for each: what it asks for, event, …           (from version 2 on)
 //! ```
 //!
+//! From version 3 on each match that is not final ends with what the settler has to say of it and its variant, and each return
+//! says whether it has found something.
+//!
 //! A customer who has nothing that is new in a version is written in the one before, so that whoever uses none of it can
 //! go back to the release before.
 //!
@@ -26,7 +29,10 @@ use crate::customer::{Customer, NEVER, Retention};
 use crate::partition::Progress;
 
 /// The newest version.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The version without variants, and without what budgets and matches that are not final have to do with each other.
+const SECOND: u8 = 2;
 
 /// The version without matches that are not final, and of the progress of a partition.
 const FIRST: u8 = 1;
@@ -53,10 +59,15 @@ pub enum StateError {
 const EVENTS: u8 = 0;
 const STRETCHES: u8 = 1;
 const TOTAL: u8 = 2;
+const CODES: u8 = 3;
 
 const FOR: u8 = 0;
 const SESSION: u8 = 1;
 const EVER: u8 = 2;
+
+const FREE: u8 = 0;
+const ASKED: u8 = 1;
+const GRANTED: u8 = 2;
 
 const NOTHING: u8 = 0;
 const NUMBER: u8 = 1;
@@ -65,7 +76,12 @@ const HASH: u8 = 2;
 /// Writes a customer's state.
 pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     let mut out = Writer(out);
-    let version = if customer.is_final() { FIRST } else { VERSION };
+    let has_variants = customer.open.iter().any(|won| won.variant.is_some());
+    let version = match () {
+        () if customer.is_final() => FIRST,
+        () if customer.has_budgeted() || has_variants => VERSION,
+        () => SECOND,
+    };
     out.0.push(version);
     out.signed(customer.stale_at());
     out.signed(customer.due());
@@ -108,10 +124,17 @@ pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     out.count(customer.open.len());
     for won in &customer.open {
         out.open(won);
+        if version > SECOND {
+            out.budgeted(won.budget.as_ref());
+            out.optional(won.variant.as_deref(), Writer::text);
+        }
     }
     out.count(customer.early.len());
     for early in &customer.early {
         out.early(early);
+        if version > SECOND {
+            out.0.push(early.has_found.into());
+        }
     }
 }
 

@@ -134,6 +134,12 @@ impl Customer {
         self.open.is_empty() && self.early.is_empty()
     }
 
+    /// Whether the settler has something to do with what may become of them.
+    pub(crate) fn has_budgeted(&self) -> bool {
+        let mut open = self.open.iter();
+        open.any(|won| won.budget.is_some()) || self.early.iter().any(|early| early.has_found)
+    }
+
     /// Matches of which something may still become, in the order in which they were made.
     pub fn open(&self) -> &[OpenMatch] {
         &self.open
@@ -218,7 +224,7 @@ impl Customer {
                 Retention::Session(pause) => Some(kept.touched.saturating_add(pause)),
                 Retention::Ever => None,
             });
-        let open = self.open.iter().filter(|won| !won.is_pending());
+        let open = self.open.iter().filter(|won| !won.waits());
         let open = open.filter_map(OpenMatch::until);
         let early = self.early.iter().map(EarlyReturn::until);
         memories
@@ -233,7 +239,7 @@ impl Customer {
     pub(crate) fn expire(&mut self, oldest: i64) {
         let gone = self.seen.partition_point(|seen| seen.at < oldest);
         self.seen.drain(..gone);
-        (self.open).retain(|won| won.is_pending() || won.until().is_some_and(|it| it >= oldest));
+        (self.open).retain(|won| won.waits() || won.until().is_some_and(|it| it >= oldest));
         self.early.retain(|early| early.until() >= oldest);
         // After an outage an event is decided long after its time to wait is over, by what was so then.
         let waiting = self.waiting.iter().map(|waiting| waiting.due);
@@ -251,7 +257,7 @@ impl Customer {
                     stretches.drain(..gone);
                     !stretches.is_empty()
                 }
-                Memory::Total(_) => true,
+                Memory::Total(_) | Memory::Codes(_) => true,
             },
             Retention::Session(pause) => match &mut kept.memory {
                 Memory::Events(events) => {

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use schemas::across::Aggregate;
 use schemas::{Event, GroupName, Value};
 
+use crate::audiences::Memberships;
 use crate::customer::{Customer, Retention, Waiting};
 use crate::memory::{self, Memory, Remembered, Sum, Taken};
 use crate::open::{self, Sequel};
@@ -29,6 +30,9 @@ pub enum Verdict {
 pub struct Winners<'r> {
     /// The campaigns that it wins, in the order of their ids. Those that have budgets it claims.
     pub won: Vec<&'r Rule>,
+    /// The campaigns that it would win, and whose holdout its customer is in. They have taken of limits and groups what a match
+    /// takes: so there is as much of them as there would be of matches, and no other campaign wins in their place.
+    pub held_out: Vec<&'r Rule>,
     /// If one of them has a budget: campaigns that a full group alone keeps from winning, the best first.
     pub next: Vec<&'r Rule>,
 }
@@ -36,6 +40,7 @@ pub struct Winners<'r> {
 impl Winners<'_> {
     pub(crate) fn clear(&mut self) {
         self.won.clear();
+        self.held_out.clear();
         self.next.clear();
     }
 }
@@ -54,6 +59,24 @@ pub(crate) struct Occasion<'a, 'e> {
     pub(crate) offset: i64,
     /// When it is decided, in milliseconds since 1970.
     pub(crate) now: i64,
+    /// The audiences of its customer.
+    pub(crate) memberships: Memberships<'a>,
+}
+
+/// Whether a campaign is for a customer who is in these audiences.
+pub fn admits(rule: &Rule, memberships: Memberships<'_>) -> bool {
+    let audience = rule.audience();
+    audience.is_none_or(|audience| audience.admits(|name| memberships.contains(name)))
+}
+
+/// Whether an event matters to a campaign that it concerns, of a customer who is in these audiences: they may win it, or the event is
+/// counted for it, which is of everybody, or takes matches back.
+pub(crate) fn matters_of(rule: &Rule, event: &Event<'_>, memberships: Memberships<'_>) -> bool {
+    let counts = |history: &History| {
+        let returns = history.returns();
+        !history.conditions().is_empty() || returns.is_some_and(|it| it.is_met_by(event))
+    };
+    admits(rule, memberships) || rule.history().is_some_and(counts)
 }
 
 /// Counts the event for the campaigns that it concerns, and leaves in `winners` those that it wins, in the order of their ids.
@@ -74,11 +97,12 @@ pub(crate) fn judge(
     }
     let mut undefined = 0;
     winners.won.retain(|rule| {
-        let verdict = consider(rule, occasion.event, occasion.offset, customer);
+        let verdict = consider(rule, &occasion, customer);
         undefined += u64::from(verdict == Verdict::UndefinedReward);
         verdict == Verdict::Won
     });
     grant_all(winners, occasion.event, customer);
+    hold_out(winners, occasion.event.customer_id);
     for rule in &winners.won {
         open::keep(rule, &occasion, customer, sequels);
     }
@@ -87,7 +111,8 @@ pub(crate) fn judge(
 
 /// Counts the event for a campaign that it concerns, and says whether it wins if limits and groups leave room
 /// ([`grant_all`]). An event that must wait for what may follow is noted in the customer's state, and does not win now.
-fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer) -> Verdict {
+fn consider(rule: &Rule, occasion: &Occasion<'_, '_>, customer: &mut Customer) -> Verdict {
+    let Occasion { event, offset, .. } = *occasion;
     let schedule = rule.schedule();
     let Some(history) = rule.history() else {
         return judge_alone(rule, event);
@@ -100,7 +125,8 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
     for condition in history.conditions() {
         count(condition, event, at, is_met, customer);
     }
-    if !is_met || !schedule.is_open(event.occurred_at) {
+    let is_met = is_met && schedule.is_open(event.occurred_at);
+    if !is_met || !admits(rule, occasion.memberships) {
         return Verdict::NotWon;
     }
     let mut conditions = history.conditions().iter();
@@ -121,7 +147,9 @@ fn consider(rule: &Rule, event: &Event<'_>, offset: i64, customer: &mut Customer
 /// with the greatest amount, then by their ids; each wins if the groups that it names and its limits leave room, which it
 /// then takes. `winners` keeps the order of their ids.
 fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Customer) {
-    let Winners { won: winners, next } = winners;
+    let Winners {
+        won: winners, next, ..
+    } = winners;
     if winners.iter().all(|rule| rule.history().is_none()) {
         return;
     }
@@ -147,7 +175,7 @@ fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Custom
         } else if grant(history, at, amount, customer) {
             groups.take(history);
             has_won[place] = true;
-            is_claimed |= !history.totals().is_empty();
+            is_claimed |= history.is_claimed();
         }
     }
     if !is_claimed {
@@ -155,6 +183,18 @@ fn grant_all(winners: &mut Winners<'_>, event: &Event<'_>, customer: &mut Custom
     }
     let mut has_won = has_won.into_iter();
     winners.retain(|_| has_won.next().unwrap_or_default());
+}
+
+/// Takes out what is kept from the customer.
+fn hold_out(winners: &mut Winners<'_>, customer_id: &str) {
+    let Winners { won, held_out, .. } = winners;
+    won.retain(|rule| {
+        let is_held_out = rule.holds_out(customer_id);
+        if is_held_out {
+            held_out.push(*rule);
+        }
+        !is_held_out
+    });
 }
 
 /// How many campaigns of each group have won an event.
@@ -180,7 +220,8 @@ impl<'r> Groups<'r> {
     }
 }
 
-/// Whether the event wins a campaign that asks for nothing but the event.
+/// Whether the event wins a campaign that asks for nothing but the event, unless its customer is held out
+/// ([`Rule::holds_out`]).
 pub fn judge_alone(rule: &Rule, event: &Event<'_>) -> Verdict {
     if !rule.schedule().is_open(event.occurred_at) {
         Verdict::NotWon
@@ -372,7 +413,7 @@ pub(crate) fn events_of<'m>(
 
 pub(crate) fn taken_together(memory: Option<&Memory>, stretch: &Stretch, at: i64) -> Sum {
     match memory {
-        None => Sum::default(),
+        None | Some(Memory::Codes(_)) => Sum::default(),
         Some(Memory::Total(sum)) => *sum,
         Some(Memory::Stretches(stretches)) => {
             let begin = stretch.around(at).map(|(begin, _)| begin);

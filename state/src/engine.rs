@@ -5,14 +5,18 @@ use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::avro::SchemaId;
 use schemas::control::unknown;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Event, Limits, Reader, Span, Unread};
+use schemas::{
+    CampaignId, Claim, Control, DeadLetterReason, Event, Grant, Limits, Reader, Span, Unread,
+};
 use serde_json::value::RawValue;
 
+use crate::audiences::{Audiences, Memberships};
 use crate::claim::{Amends, amend};
 use crate::codec::StateError;
-use crate::customer::Waiting;
-use crate::decide::{Occasion, Winners, event_hash, grant, judge, moment};
-use crate::open::{self, OpenMatch, Sequel};
+use crate::customer::{Customer, Waiting};
+use crate::decide::{Occasion, Winners, event_hash, grant, judge, matters_of, moment};
+use crate::open::granted::{granted, is_asked};
+use crate::open::{self, OpenMatch, Sequel, Winning};
 use crate::partition::Partition;
 
 /// Which events are taken, by their times.
@@ -53,6 +57,9 @@ pub enum Undecided {
     /// It can never be processed, or waits for its schema.
     #[error("the event cannot be read")]
     Unread(Unread<DeadLetterReason>),
+    /// The audiences of its customer are asked for, and not known yet. It has left no trace: bring it again.
+    #[error("the audiences of the customer are not known yet")]
+    Audiences,
     /// What is remembered cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -82,12 +89,14 @@ pub struct DueMatch<'r> {
 pub enum Due<'r> {
     /// An event wins whose time to wait is over.
     Match(DueMatch<'r>),
+    /// It would, and its customer is held out.
+    HeldOut(DueMatch<'r>),
     /// A match that was held is confirmed.
     Sequel {
         /// Whose it is.
         customer_id: Box<str>,
         /// The match.
-        sequel: Sequel,
+        sequel: Box<Sequel>,
     },
 }
 
@@ -147,17 +156,17 @@ impl Engine {
     }
 
     /// Decides an event: fills `winners` with what it wins, and remembers
-    /// in `partition` what counts.
+    /// in `partition` what counts. `audiences` is asked at most once, and only if a campaign that the event concerns is not for everybody.
     ///
     /// # Errors
     /// [`Undecided`]; `winners` is then empty. An event that can never be processed counts as taken in; one that waits for its
-    /// schema leaves no trace.
+    /// schema, or for the audiences of its customer, leaves no trace.
     pub fn decide<'i, 'r>(
         &mut self,
         input: impl Into<Input<'i>>,
         arrival: Arrival,
         rules: &'r RuleSet,
-        partition: &mut Partition,
+        (partition, audiences): (&mut Partition, &mut dyn Audiences),
         winners: &mut Winners<'r>,
     ) -> Result<Decided<'_>, Undecided> {
         winners.clear();
@@ -175,6 +184,16 @@ impl Engine {
                 return Err(Undecided::Unread(never));
             }
             Ok(event) => event,
+        };
+        let asks_audiences = winners.won.iter().any(|rule| rule.audience().is_some());
+        let memberships = if asks_audiences {
+            let Some(memberships) = audiences.of(event.customer_id) else {
+                winners.clear();
+                return Err(Undecided::Audiences);
+            };
+            memberships
+        } else {
+            Memberships::default()
         };
         partition.advance(time, offset);
         let oldest = (partition.clock()).saturating_sub(self.times.dedup_window.as_millis());
@@ -199,6 +218,11 @@ impl Engine {
         winners
             .won
             .retain(|rule| !rule.takes_back() || matters(rule, &event));
+        if asks_audiences {
+            winners
+                .won
+                .retain(|rule| matters_of(rule, &event, memberships));
+        }
         // What concerns no campaign leaves no trace: there is nothing that could count twice.
         if winners.won.is_empty() {
             return Ok(Decided::New(event, time));
@@ -219,6 +243,7 @@ impl Engine {
             event: &event,
             offset,
             now,
+            memberships,
         };
         self.undefined_rewards += judge(winners, occasion, customer, &mut self.sequels);
         Ok(Decided::New(event, now))
@@ -264,15 +289,52 @@ impl Engine {
         if arrival.offset <= partition.offset() {
             return Ok(None);
         }
-        partition.advance(arrival.time, arrival.offset);
-        let never = |why| Undecided::Unread(Unread::Never(why));
-        let read = Control::read(Control::Refused.word().as_bytes(), key);
-        let (_, customer) = read.map_err(never)?;
-        let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
-        let claim = claim.filter(|it| it.customer_id == customer);
-        let what = "claim";
-        let claim = claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))?;
+        let claim = told_of(Control::Refused, (key, claim), arrival, partition)?;
         Ok(Some(self.amend(claim, rules, partition)?))
+    }
+
+    /// Keeps the match of a claim that was granted: does what a control record of `events` with the word [`Control::Granted`],
+    /// its key and its claim asks for. Returns whether it was new; [`Engine::take_sequels`] has what became of the match at once.
+    ///
+    /// # Errors
+    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    pub fn granted(
+        &mut self,
+        (key, claim): (Option<&[u8]>, Option<&[u8]>),
+        arrival: Arrival,
+        partition: &mut Partition,
+    ) -> Result<bool, Undecided> {
+        self.sequels.clear();
+        if arrival.offset <= partition.offset() {
+            return Ok(false);
+        }
+        let claim = told_of(Control::Granted, (key, claim), arrival, partition)?;
+        let what = "claim";
+        let never = || Undecided::Unread(Unread::Never(DeadLetterReason::InvalidControl { what }));
+        let grant = claim.granted.as_ref().ok_or_else(never)?;
+        let now = self.clock.map_or(arrival.time, |clock| clock());
+        self.keep_granted(&claim, grant, now, partition)?;
+        Ok(true)
+    }
+
+    /// The same for a claim that needs not come as a record, at that time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`StateError`]: what is remembered cannot be read.
+    pub fn keep_granted(
+        &mut self,
+        claim: &Claim<'_>,
+        grant: &Grant,
+        now: i64,
+        partition: &mut Partition,
+    ) -> Result<(), StateError> {
+        // Who was forgotten stays so, and a look must not make them.
+        let known = partition.customer(&claim.customer_id)?;
+        if known.is_some_and(|known| is_asked(claim, &known)) {
+            let customer = partition.touch(&claim.customer_id)?;
+            granted(claim, grant, now, customer, &mut self.sequels);
+        }
+        Ok(())
     }
 
     /// The same for a claim that needs not come as a record.
@@ -288,12 +350,18 @@ impl Engine {
         // Who is not remembered any more has nothing to be given back, and a look must not make them.
         let known = partition.customer(&claim.customer_id)?;
         let won = match known {
-            Some(known) if known.saw(event_hash(&claim.event_id)) => {
+            Some(known) if knows(&known, &claim) => {
                 amend(&claim, rules, partition.touch(&claim.customer_id)?)
             }
             _ => Vec::new(),
         };
-        Ok(Amends { claim, won })
+        let (held_out, won) =
+            (won.into_iter()).partition(|(rule, _)| rule.holds_out(&claim.customer_id));
+        Ok(Amends {
+            claim,
+            won,
+            held_out,
+        })
     }
 
     /// Takes out what is due of a customer at `now`, milliseconds since 1970: events whose time to wait is over and what they
@@ -332,7 +400,8 @@ impl Engine {
                 };
                 let history = rule.history();
                 if history.is_none_or(|it| grant(it, event.due, amount, customer)) {
-                    if !rule.totals().is_empty() {
+                    let is_held_out = rule.holds_out(&id);
+                    if rule.is_claimed() {
                         // If the claim is refused, it is known again by this.
                         customer.see(event.due, event_hash(&event.event_id));
                     }
@@ -345,6 +414,10 @@ impl Engine {
                         amount,
                         matched_at: decided_at,
                     };
+                    if is_held_out {
+                        won.push(Due::HeldOut(due));
+                        continue;
+                    }
                     if due.confirm_at.is_some() {
                         open::add(held(&due, amount), decided_at, customer, &mut sequels);
                     }
@@ -353,7 +426,7 @@ impl Engine {
             }
             won.extend(sequels.drain(..).map(|sequel| Due::Sequel {
                 customer_id: id.clone(),
-                sequel,
+                sequel: Box::new(sequel),
             }));
         }
         Ok(won)
@@ -377,34 +450,54 @@ impl Engine {
 
 /// Whether an event matters to a campaign whose matches may be taken back: it may win, or is a return.
 fn matters(rule: &Rule, event: &Event<'_>) -> bool {
+    rule.is_live_for(event) || is_return(rule, event)
+}
+
+/// Whether an event takes matches of a campaign back.
+pub(crate) fn is_return(rule: &Rule, event: &Event<'_>) -> bool {
     let returns = rule.history().and_then(rules::History::returns);
-    rule.is_live_for(event) || returns.is_some_and(|returns| returns.is_met_by(event))
+    returns.is_some_and(|returns| returns.is_met_by(event))
 }
 
 fn keeps_matches(rule: &Rule) -> bool {
     rule.history().is_some_and(rules::History::keeps_matches)
 }
 
+/// Reads the claim of a control record of `events`, which counts as taken in.
+fn told_of(
+    control: Control,
+    (key, claim): (Option<&[u8]>, Option<&[u8]>),
+    arrival: Arrival,
+    partition: &mut Partition,
+) -> Result<Claim<'static>, Undecided> {
+    partition.advance(arrival.time, arrival.offset);
+    let never = |why| Undecided::Unread(Unread::Never(why));
+    let read = Control::read(control.word().as_bytes(), key);
+    let (_, customer) = read.map_err(never)?;
+    let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
+    let claim = claim.filter(|it| it.customer_id == customer);
+    let what = "claim";
+    claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))
+}
+
+/// Whether a customer's state knows the event of a claim: by its id, or by the match that it asks for.
+fn knows(customer: &Customer, claim: &Claim<'_>) -> bool {
+    customer.saw(event_hash(&claim.event_id)) || is_asked(claim, customer)
+}
+
 /// The match of an event that has waited, as it is held.
 pub(crate) fn held(due: &DueMatch<'_>, amount: Decimal) -> OpenMatch {
     let DueMatch { rule, event, .. } = due;
-    OpenMatch {
-        campaign_id: rule.id().as_str().into(),
-        campaign_version: rule.version(),
-        campaigns_offset: rule.offset(),
-        event_id: event.event_id.clone(),
-        event_type: event.event_type.clone(),
+    let winning = Winning {
+        event_id: &event.event_id,
+        event_type: &event.event_type,
         occurred_at: event.occurred_at,
         offset: event.offset,
-        matched_at: due.matched_at,
-        reward: due.reward.get().into(),
-        amount: rule.has_amount().then_some(amount),
-        confirm_at: due.confirm_at,
-        confirmed_at: None,
-        returns: None,
-        reversed: Decimal::ZERO,
-        is_reversed: false,
-    }
+        at: event.due,
+    };
+    let amount = rule.has_amount().then_some(amount);
+    let reward = (due.reward.get().into(), amount);
+    OpenMatch::new(rule, &winning, reward, due.matched_at)
 }
 
 /// What an event that waited wins, and the amount of it: what was worked out of the event, or what all matches of the

@@ -1,4 +1,5 @@
-//! What is remembered of one condition or limit: single events, sums over stretches of time, or one sum over all time.
+//! What is remembered of one condition or limit: single events, sums over stretches of time, or one sum over all time; of a
+//! pool of coupons its codes.
 //!
 //! Times are milliseconds since 1970, as records have them.
 
@@ -14,6 +15,8 @@ pub enum Memory {
     Stretches(Vec<(i64, Sum)>),
     /// One sum over all time.
     Total(Sum),
+    /// Codes of a pool, in the order in which they are given.
+    Codes(Vec<Box<str>>),
 }
 
 /// An event.
@@ -58,6 +61,7 @@ impl Memory {
             Self::Events(events) => events.is_empty(),
             Self::Stretches(stretches) => stretches.is_empty(),
             Self::Total(sum) => sum.count == 0,
+            Self::Codes(codes) => codes.is_empty(),
         }
     }
 }
@@ -161,6 +165,7 @@ pub(crate) fn take_out(memory: &mut Memory, at: i64, value: Decimal) {
             }
         }
         Memory::Total(sum) => sum.take_out(value),
+        Memory::Codes(_) => {}
     }
 }
 
@@ -200,6 +205,7 @@ pub(crate) fn give_back(
             }
         }
         Memory::Total(sum) => shrink(sum),
+        Memory::Codes(_) => {}
     }
 }
 

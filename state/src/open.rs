@@ -3,7 +3,13 @@
 //! A match is final as soon as it is made, unless its campaign has `hold` or `reverse_on`. Then the customer's state keeps all
 //! of it, so that what becomes of it later does not depend on what has become of the campaign. Returns that come before what
 //! they take back are kept as well.
+//!
+//! Of a campaign with a budget the match is *asked* for first: it is none before the settler has granted it, and returns that
+//! come meanwhile are returns that came before. `granted` has what the settler's word makes of it.
 
+pub(crate) mod granted;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -11,7 +17,7 @@ use rules::Rule;
 use rules::history::{Returns, Taken};
 use rust_decimal::Decimal;
 use schemas::reverse_on::{MAX_EARLY, MAX_OPEN_BYTES, UsedLimits};
-use schemas::{Amount, MatchStatus};
+use schemas::{Amount, Counted, GivenBack, MatchStatus};
 use serde::Serialize;
 
 use crate::customer::Customer;
@@ -52,6 +58,24 @@ pub struct OpenMatch {
     pub reversed: Decimal,
     /// Whether nothing is left of it.
     pub is_reversed: bool,
+    /// What the settler has to say of it; none if it has nothing to say, or never will have again.
+    pub budget: Option<Budgeted>,
+    /// Which of the campaign's variants the customer has drawn.
+    pub variant: Option<Box<str>>,
+}
+
+/// What a match is to the budgets of its campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Budgeted {
+    /// It is claimed, and no match yet.
+    Asked,
+    /// It was granted, and what takes it back gives it back to them.
+    Granted {
+        /// Offset of its claim.
+        claim: i64,
+        /// Where it counts.
+        counted: Vec<Counted>,
+    },
 }
 
 /// How a match may be taken back.
@@ -90,6 +114,9 @@ pub struct EarlyReturn {
     pub offset: i64,
     /// How much it takes back, of which nothing was found yet.
     pub taken: Taken,
+    /// Whether it is of the whole and has found something: then it is kept for what was asked for before it came, and takes
+    /// back nothing of what comes.
+    pub(crate) has_found: bool,
 }
 
 /// What a return takes back of a reward.
@@ -122,6 +149,30 @@ pub struct Reversal {
     pub amount: Option<Decimal>,
     /// When that was decided, in milliseconds since 1970.
     pub reversed_at: i64,
+}
+
+impl Sequel {
+    /// What it gives back to the budgets of the campaign; none if it is nothing.
+    ///
+    /// # Panics
+    /// Never: a part of an amount is one.
+    pub fn given_back(&self) -> Option<GivenBack<'_>> {
+        let Self { won, reversal } = self;
+        let reversal = reversal.as_ref()?;
+        let Some(Budgeted::Granted { claim, counted }) = &won.budget else {
+            return None;
+        };
+        let amount = reversal.amount.unwrap_or_default();
+        Some(GivenBack {
+            event_id: Cow::Borrowed(&won.event_id),
+            campaign_id: Cow::Borrowed(&won.campaign_id),
+            returned_by: Cow::Borrowed(&reversal.event_id),
+            claim: *claim,
+            counted: Cow::Borrowed(counted),
+            amount: Amount::nearest(amount).expect("a part of an amount is one"),
+            whole: won.is_reversed,
+        })
+    }
 }
 
 /// What became of a match, for people who try campaigns.
@@ -179,10 +230,61 @@ impl fmt::Display for Told {
 /// What a match takes beside its texts.
 const BYTES: usize = 128;
 
+/// The event of a match, of which the match keeps only this.
+pub(crate) struct Winning<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) occurred_at: Timestamp,
+    /// Offset of its record.
+    pub(crate) offset: i64,
+    /// When it wins, in milliseconds since 1970: a match is held from then on.
+    pub(crate) at: i64,
+}
+
 impl OpenMatch {
+    /// What an event wins of a campaign at `now`, with that reward and its amount. Nothing takes it back.
+    pub(crate) fn new(
+        rule: &Rule,
+        event: &Winning<'_>,
+        (reward, amount): (Box<str>, Option<Decimal>),
+        now: i64,
+    ) -> Self {
+        Self {
+            campaign_id: rule.id().as_str().into(),
+            campaign_version: rule.version(),
+            campaigns_offset: rule.offset(),
+            event_id: event.event_id.into(),
+            event_type: event.event_type.into(),
+            occurred_at: event.occurred_at,
+            offset: event.offset,
+            matched_at: now,
+            reward,
+            amount,
+            confirm_at: confirm_at(rule, event.at),
+            confirmed_at: None,
+            returns: None,
+            reversed: Decimal::ZERO,
+            is_reversed: false,
+            budget: (!rule.totals().is_empty()).then_some(Budgeted::Asked),
+            // What waits has no variants.
+            variant: None,
+        }
+    }
+
+    /// Whether it waits for the settler's word.
+    pub fn is_asked(&self) -> bool {
+        self.budget == Some(Budgeted::Asked)
+    }
+
     /// Whether it is held.
     pub fn is_pending(&self) -> bool {
-        self.confirm_at.is_some() && self.confirmed_at.is_none() && !self.is_reversed
+        let is_held = self.confirm_at.is_some() && self.confirmed_at.is_none();
+        is_held && !self.is_reversed && !self.is_asked()
+    }
+
+    /// Whether it must not be forgotten, however old it is.
+    pub(crate) fn waits(&self) -> bool {
+        self.is_asked() || self.is_pending()
     }
 
     /// When it is confirmed, if it is held.
@@ -204,8 +306,12 @@ impl OpenMatch {
             &self.event_type,
             &self.reward,
         ];
-        let counted = self.returns.as_ref().map_or(0, |it| it.counted.len() * 16);
-        BYTES + counted + texts.iter().map(|text| text.len()).sum::<usize>()
+        let limits = self.returns.as_ref().map_or(0, |it| it.counted.len() * 16);
+        let budgets = match &self.budget {
+            Some(Budgeted::Granted { counted, .. }) => counted.iter().map(size_of_counted).sum(),
+            Some(Budgeted::Asked) | None => 0,
+        };
+        BYTES + limits + budgets + texts.iter().map(|text| text.len()).sum::<usize>()
     }
 
     fn is_tied(&self, early: &EarlyReturn) -> bool {
@@ -221,6 +327,9 @@ impl OpenMatch {
     /// Takes back what the return asks for, as far as it is there, and leaves in `early` what is left of the return. Returns
     /// what that is of the reward; none if nothing is taken back.
     fn take(&mut self, early: &mut EarlyReturn) -> Option<Back> {
+        if early.is_used_up() {
+            return None;
+        }
         let amount = self.amount;
         let returns = self.returns.as_mut()?;
         match early.taken {
@@ -251,6 +360,11 @@ impl OpenMatch {
         let amount = Some(more);
         (self.is_reversed || !more.is_zero()).then_some(Back { amount })
     }
+}
+
+fn size_of_counted(counted: &Counted) -> usize {
+    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    24 + text(&counted.by) + text(&counted.value)
 }
 
 impl EarlyReturn {
@@ -298,28 +412,23 @@ pub(crate) fn keep(
             },
         })
     });
-    let confirm_at = confirm_at(rule, at);
-    if returns.is_none() && confirm_at.is_none() {
+    if returns.is_none() && history.hold().is_none() {
         return;
     }
-    let reward = rule.reward(event).ok();
-    let amount = rule.amount(event).ok().flatten();
-    let won = OpenMatch {
-        campaign_id: rule.id().as_str().into(),
-        campaign_version: rule.version(),
-        campaigns_offset: rule.offset(),
-        event_id: event.event_id.into(),
-        event_type: event.event_type.into(),
+    let winning = Winning {
+        event_id: event.event_id,
+        event_type: event.event_type,
         occurred_at: event.occurred_at,
         offset: occasion.offset,
-        matched_at: occasion.now,
-        reward: reward.map_or_else(Box::default, |reward| reward.get().into()),
-        amount: amount.map(schemas::Amount::decimal),
-        confirm_at,
-        confirmed_at: None,
+        at,
+    };
+    let reward = rule.reward(event).ok();
+    let reward = reward.map_or_else(Box::default, |reward| reward.get().into());
+    let amount = rule.amount(event).ok().flatten().map(Amount::decimal);
+    let won = OpenMatch {
         returns,
-        reversed: Decimal::ZERO,
-        is_reversed: false,
+        variant: (rule.variant(event.customer_id)).map(|it| it.as_str().into()),
+        ..OpenMatch::new(rule, &winning, (reward, amount), occasion.now)
     };
     add(won, occasion.now, customer, sequels);
 }
@@ -339,24 +448,42 @@ fn decimals(returns: &Returns, rule: &Rule, event: &schemas::Event<'_>) -> u32 {
     })
 }
 
-/// Keeps a match, which returns that came before take back at once.
+/// Keeps a match, which returns that came before take back at once, unless it is only asked for.
 pub(crate) fn add(
     mut won: OpenMatch,
     now: i64,
     customer: &mut Customer,
     sequels: &mut Vec<Sequel>,
 ) {
-    let mut early = std::mem::take(&mut customer.early);
-    for waiting in &mut early {
-        // What is a return and wins something does not take that back.
-        if won.is_tied(waiting) && waiting.event_id != won.event_id {
+    if !won.is_asked() {
+        let mut early = std::mem::take(&mut customer.early);
+        for waiting in &mut early {
+            // What is a return and wins something does not take that back.
+            if !won.is_tied(waiting) || waiting.event_id == won.event_id {
+                continue;
+            }
+            let was_there = won.offset < waiting.offset;
+            if waiting.has_found && !was_there {
+                continue;
+            }
+            let is_whole = waiting.taken == Taken::Whole;
             reverse(&mut won, waiting, now, customer, sequels);
+            // It is of all that was there, and of that some may be granted yet.
+            if is_whole && was_there && awaits(&customer.open, waiting) {
+                (waiting.taken, waiting.has_found) = (Taken::Whole, true);
+            }
         }
+        early.retain(|early| !early.is_used_up());
+        customer.early = early;
     }
-    early.retain(|early| !early.is_used_up());
-    customer.early = early;
     customer.open.push(won);
     bound(now, customer, sequels);
+}
+
+/// Whether something that a return of the whole takes back was asked for before it came, and is not granted yet.
+fn awaits(open: &[OpenMatch], early: &EarlyReturn) -> bool {
+    let mut open = open.iter();
+    open.any(|won| won.is_asked() && won.offset < early.offset && won.is_tied(early))
 }
 
 /// Takes back what an event, which is a return, asks for.
@@ -379,23 +506,26 @@ pub(crate) fn take_back(
         occurred_at: event.occurred_at,
         offset: occasion.offset,
         taken,
+        has_found: false,
     };
     let mut open = std::mem::take(&mut customer.open);
-    let mut has_found = false;
     for won in &mut open {
-        if !won.is_tied(&early) {
+        if won.is_asked() || !won.is_tied(&early) {
             continue;
         }
         // A whole return is of all that there is.
         if taken == Taken::Whole {
-            early.taken = taken;
+            (early.taken, early.has_found) = (taken, true);
         }
-        has_found = true;
         reverse(won, &mut early, occasion.now, customer, sequels);
     }
     customer.open = open;
     let is_left = match taken {
-        Taken::Whole => !has_found,
+        Taken::Whole if early.has_found => {
+            early.taken = taken;
+            awaits(&customer.open, &early)
+        }
+        Taken::Whole => true,
         Taken::Part(_) => !early.is_used_up(),
     };
     if is_left {
@@ -446,6 +576,7 @@ fn reverse(
     if is_reversed {
         // Nobody asks for it any more.
         won.reward = Box::default();
+        won.budget = None;
     }
 }
 
@@ -466,14 +597,16 @@ pub(crate) fn confirm(until: i64, now: i64, customer: &mut Customer, sequels: &m
     }
     customer
         .open
-        .retain(|won| won.is_pending() || won.returns.is_some());
+        .retain(|won| won.waits() || won.returns.is_some());
 }
 
-/// Keeps within bounds: what is oldest can be taken back no more, and what is held is confirmed before its time.
+/// Keeps within bounds: what is oldest can be taken back no more, and what is held is confirmed before its time. What is
+/// asked for goes last: if it is granted then, it is neither confirmed nor taken back.
 fn bound(now: i64, customer: &mut Customer, sequels: &mut Vec<Sequel>) {
     let mut size: usize = customer.open.iter().map(OpenMatch::size).sum();
     while size > MAX_OPEN_BYTES && customer.open.len() > 1 {
-        let oldest = customer.open.iter().position(|won| !won.is_pending());
+        let first = |is_so: &dyn Fn(&OpenMatch) -> bool| customer.open.iter().position(is_so);
+        let oldest = first(&|won| !won.waits()).or_else(|| first(&|won| !won.is_asked()));
         let mut won = customer.open.remove(oldest.unwrap_or(0));
         size -= won.size();
         if won.is_pending() {

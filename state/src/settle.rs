@@ -1,4 +1,5 @@
-//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then.
+//! Budgets: a claim is granted if every budget of its campaign leaves room for it, and counts then; one of a pool of coupons if a
+//! code is left.
 //!
 //! What is used is kept in a [`Partition`] as what customers have done is: an *account* a campaign, and one more for each value
 //! of a field by which a budget is split. Claims are settled in the order of their log.
@@ -7,14 +8,17 @@ use rules::Rule;
 use rules::history::{Stretch, Total};
 use rust_decimal::Decimal;
 use schemas::across::Budget;
-use schemas::{Amount, CampaignId, Claim, RefusalReason};
+use schemas::{Amount, CampaignId, Claim, Counted, RefusalReason};
 
+use crate::breaker;
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
 use crate::decide::taken_together;
 use crate::engine::{Arrival, IsKnown};
 use crate::memory::{Memory, Sum};
 use crate::partition::Partition;
+use crate::pool;
+use crate::restore::{self, began_of};
 
 /// How long what was used of a day, week or month is kept after it, against the time of the partition, in milliseconds. A
 /// claim that is older is refused.
@@ -35,6 +39,10 @@ pub enum Settled<'r> {
         marks: Vec<Mark<'r>>,
         /// How much is used of them now, in percent of the one that is used most.
         percent: u64,
+        /// Where it counts, if what takes it back gives it back.
+        counted: Vec<Counted>,
+        /// The code that the reward is, if it is one of a pool.
+        code: Option<Box<str>>,
     },
     /// It is none.
     Refused {
@@ -74,7 +82,7 @@ pub struct Used {
 }
 
 impl Used {
-    fn of(sum: Sum) -> Self {
+    pub(crate) fn of(sum: Sum) -> Self {
         Self {
             times: sum.count,
             amount: sum.sum,
@@ -121,6 +129,21 @@ pub fn settle<'r>(
         return refused(RefusalReason::CampaignGone);
     };
     let at = claim.counts_at.as_millisecond();
+    if let Some(pool) = &claim.prize.pool {
+        return Ok(match pool::take(pool, at, partition)? {
+            None => Settled::Refused {
+                reason: RefusalReason::PoolEmpty,
+                limit: None,
+                marks: Vec::new(),
+            },
+            code => Settled::Granted {
+                marks: Vec::new(),
+                percent: 0,
+                counted: Vec::new(),
+                code,
+            },
+        });
+    }
     let oldest = partition.clock().saturating_sub(KEPT);
     let totals = rule.totals();
     let is_kept = |total: &Total| matches!(total.stretch(), Stretch::Ever) || at >= oldest;
@@ -143,7 +166,8 @@ pub fn settle<'r>(
             });
         }
     }
-    let (mut marks, mut most) = (Vec::new(), 0);
+    let (mut marks, mut most, mut counted) = (Vec::new(), 0, Vec::new());
+    let restores = claim.kept.as_ref().is_some_and(|kept| kept.restores);
     for total in totals {
         let value = value_of(claim, total);
         let id = account_id(&claim.prize.campaign_id, total, value);
@@ -154,10 +178,15 @@ pub fn settle<'r>(
         let percent = Used::of(*sum).percent(total.budget());
         most = most.max(percent);
         marks.append(&mut mark(account, total, value, at, percent));
+        if restores {
+            counted.push(restore::count(account, total, value, (at, arrival.offset)));
+        }
     }
     Ok(Settled::Granted {
         marks,
         percent: most,
+        counted,
+        code: None,
     })
 }
 
@@ -218,8 +247,12 @@ pub fn sweep(
     is_known: IsKnown<'_>,
 ) -> Result<(), StateError> {
     let oldest = partition.clock().saturating_sub(KEPT);
-    let is_known =
-        |identity, oldest| is_known(identity, oldest) || is_known(marks_of(identity), oldest);
+    let is_known = |identity, oldest| {
+        let identities = [identity, marks_of(identity), began_of(identity)];
+        breaker::is_kept(identity)
+            || pool::is_identity(identity)
+            || identities.iter().any(|it| is_known(*it, oldest))
+    };
     partition.sweep(accounts, oldest, &is_known)
 }
 
@@ -275,7 +308,11 @@ pub fn is_account_of(id: &str, campaign: &CampaignId) -> bool {
 const SPLIT: char = '\u{1f}';
 
 fn account_id(campaign: &str, total: &Total, value: Option<&str>) -> String {
-    match (&total.budget().by, value) {
+    id_of(campaign, total.budget().by.as_deref(), value)
+}
+
+pub(crate) fn id_of(campaign: &str, by: Option<&str>, value: Option<&str>) -> String {
+    match (by, value) {
         (None, _) => campaign.to_owned(),
         (Some(field), None) => format!("{campaign}{SPLIT}{field}"),
         (Some(field), Some(value)) => format!("{campaign}{SPLIT}{field}{SPLIT}{value}"),
@@ -306,7 +343,12 @@ fn leaves_room(budget: &Budget, used: Sum, amount: Amount) -> bool {
 }
 
 /// The sum of the stretch of time around `at`.
-fn sum_of<'a>(account: &'a mut Customer, identity: u64, stretch: &Stretch, at: i64) -> &'a mut Sum {
+pub(crate) fn sum_of<'a>(
+    account: &'a mut Customer,
+    identity: u64,
+    stretch: &Stretch,
+    at: i64,
+) -> &'a mut Sum {
     let period = stretch.around(at).map(|(begin, _)| begin);
     let retention = period.map_or(Retention::Ever, |_| Retention::For(MONTH));
     let none = || match period {

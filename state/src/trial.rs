@@ -9,19 +9,22 @@ use rules::history::{Condition, Question, Stretch};
 use rules::{Explanation, Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::across::{Across, Aggregate, Limit};
-use schemas::{Claim, Event, Source};
+use schemas::{Claim, Event, Grant, Source};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::audiences::Memberships;
 use crate::claim::{amend, claim, claim_due};
 use crate::customer::{Customer, NEVER, Waiting};
 use crate::decide::{
-    Occasion, Winners, distinct, event_hash, grant, holds, judge, leaves_room, moment,
-    reward_amount, taken_together,
+    Occasion, Winners, admits, distinct, event_hash, grant, holds, judge, leaves_room, matters_of,
+    moment, reward_amount, taken_together,
 };
-use crate::engine::{Arrival, DueMatch, held, reward_of};
+use crate::engine::{Arrival, DueMatch, held, is_return, reward_of};
+use crate::open::granted::granted;
 use crate::open::{self, Sequel};
 use crate::partition::Partition;
+use crate::restore::give_back;
 use crate::settle::{Settled, has_room, settle};
 
 /// A campaign, and the customers that the events so far have made.
@@ -40,6 +43,9 @@ pub struct Trial<'r> {
     budgets: Partition,
     claims: i64,
 }
+
+/// Why what waited wins nothing, if its customer is in the campaign's holdout.
+const HELD_OUT: &str = "the customer is held out";
 
 /// An event whose time to wait is over, and nothing came between.
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +66,11 @@ impl Over {
     /// Whether it wins.
     pub fn wins(&self) -> bool {
         self.why.is_none()
+    }
+
+    /// Whether it would win, and its customer is held out.
+    pub fn is_held_out(&self) -> bool {
+        self.why == Some(HELD_OUT)
     }
 }
 
@@ -118,12 +129,13 @@ impl<'r> Trial<'r> {
                 confirm_at: open::confirm_at(self.rule, event.due),
                 event,
             };
+            let is_held_out = self.rule.holds_out(&id);
             let customer = self.customers.get_mut(&id);
             let is_granted = amount.zip(customer).map(|(amount, customer)| {
                 let history = self.rule.history();
                 let at = won.event.due;
                 let is_granted = history.is_none_or(|it| grant(it, at, amount, customer));
-                if is_granted && won.confirm_at.is_some() {
+                if is_granted && !is_held_out && won.confirm_at.is_some() {
                     open::add(held(&won, amount), at, customer, &mut self.sequels);
                     self.first_due = self.first_due.min(customer.due());
                 }
@@ -132,6 +144,7 @@ impl<'r> Trial<'r> {
             let why = match is_granted {
                 None => Some("its reward has no value"),
                 Some(false) => Some("a limit is used up"),
+                Some(true) if is_held_out => Some(HELD_OUT),
                 Some(true) => None,
             };
             let claim = claim_due(&won, nowhere());
@@ -161,11 +174,40 @@ impl<'r> Trial<'r> {
             time: self.now,
         };
         let settled = settle(claim, arrival, Some(self.rule), &mut self.budgets);
-        let is_granted = matches!(settled, Ok(Settled::Granted { .. }));
-        if !is_granted && let Some(customer) = self.customers.get_mut(&*claim.customer_id) {
+        let Some(customer) = self.customers.get_mut(&*claim.customer_id) else {
+            return matches!(settled, Ok(Settled::Granted { .. }));
+        };
+        let Ok(Settled::Granted { counted, .. }) = settled else {
             amend(claim, &RuleSet::default(), customer);
+            return false;
+        };
+        if claim.kept.is_some() {
+            let grant = Grant {
+                claim: arrival.offset,
+                granted_at: claim.counts_at,
+                counted,
+            };
+            let before = self.sequels.len();
+            granted(claim, &grant, self.now, customer, &mut self.sequels);
+            self.first_due = self.first_due.min(customer.due());
+            self.give_back(before);
         }
-        is_granted
+        true
+    }
+
+    /// Gives back to the budgets what was taken back since there were so many sequels.
+    fn give_back(&mut self, before: usize) {
+        for sequel in &self.sequels[before..] {
+            let Some(given) = sequel.given_back() else {
+                continue;
+            };
+            self.claims += 1;
+            let arrival = Arrival {
+                offset: self.claims,
+                time: self.now,
+            };
+            let _ = give_back(&given, arrival, Some(self.rule), &mut self.budgets);
+        }
     }
 
     /// Events whose time to wait is over since this was last asked, in the order of those times.
@@ -180,8 +222,7 @@ impl<'r> Trial<'r> {
 
     /// Whether the event is one that takes matches back.
     pub fn is_return(&self, event: &Event<'_>) -> bool {
-        let returns = self.rule.history().and_then(rules::History::returns);
-        returns.is_some_and(|returns| returns.is_met_by(event))
+        is_return(self.rule, event)
     }
 
     /// Matches that are held, in the order in which they are confirmed: the events, and when that is.
@@ -204,26 +245,35 @@ impl<'r> Trial<'r> {
         waiting.map(|it| (&*it.event_id, moment(it.due))).collect()
     }
 
-    /// Takes the next event in, and says how it fares. Events may be of any time; what was due before it comes first.
+    /// Takes the next event in, of a customer who is in no audience, and says how it fares. Events may be of any time; what was due
+    /// before it comes first.
     pub fn take(&mut self, event: &Event<'_>) -> Explanation {
+        self.take_of(event, Memberships::default())
+    }
+
+    /// The same of a customer who is in these audiences.
+    pub fn take_of(&mut self, event: &Event<'_>, memberships: Memberships<'_>) -> Explanation {
         let at = event.occurred_at.as_millisecond();
         self.pass(at.saturating_sub(1));
         self.now = self.now.max(at);
         let explanation = Explanation::of(self.rule, event);
+        let audience = audience_found(self.rule, memberships);
         let is_live = self.rule.schedule().contains(event.occurred_at);
-        if !self.rule.concerns(event) || !(is_live || self.is_return(event)) {
-            return explanation;
+        let matters = is_live || self.is_return(event);
+        if !(matters && self.rule.concerns(event) && matters_of(self.rule, event, memberships)) {
+            return explanation.with_history(audience.into_iter().collect());
         }
         self.events += 1;
         let customer = self.customers.entry(event.customer_id.into()).or_default();
         let hash = event_hash(event.event_id);
         if customer.saw(hash) {
-            return explanation.with_history(vec![HistoryFinding {
+            let before = HistoryFinding {
                 held: false,
                 pointer: "/event_id".to_owned(),
                 asked: "an event counts once".to_owned(),
                 found: format!("{} was there before", event.event_id),
-            }]);
+            };
+            return explanation.with_history(audience.into_iter().chain([before]).collect());
         }
         customer.see(at, hash);
         let before = customer.clone();
@@ -231,18 +281,24 @@ impl<'r> Trial<'r> {
             event,
             offset: self.events,
             now: at,
+            memberships,
         };
         let mut winners = Winners {
             won: vec![self.rule],
+            held_out: Vec::new(),
             next: Vec::new(),
         };
+        let sequels = self.sequels.len();
         judge(&mut winners, occasion, customer, &mut self.sequels);
         self.first_due = self.first_due.min(customer.due());
+        self.give_back(sequels);
+        let mut history: Vec<_> = audience.into_iter().collect();
         if !explanation.when.held {
-            return explanation;
+            return explanation.with_history(history);
         }
         let amount = reward_amount(self.rule, event);
-        let mut history = findings(self.rule, at, amount, &before, customer);
+        let after = &self.customers[event.customer_id];
+        history.extend(findings(self.rule, at, amount, &before, after));
         if let Some(claim) = claim(self.rule, event, nowhere(), &winners) {
             history.extend(self.budgets_found(&claim));
             if !winners.won.is_empty() {
@@ -266,6 +322,22 @@ impl<'r> Trial<'r> {
         });
         found.collect()
     }
+}
+
+/// Whether a campaign is for a customer who is in these audiences; none if it is for everybody.
+fn audience_found(rule: &Rule, memberships: Memberships<'_>) -> Option<HistoryFinding> {
+    let audience = rule.audience()?;
+    let mut names: Vec<&str> = memberships.names().collect();
+    names.sort_unstable();
+    Some(HistoryFinding {
+        held: admits(rule, memberships),
+        pointer: "/audience".to_owned(),
+        asked: serde_json::to_string(audience).unwrap_or_default(),
+        found: match names.as_slice() {
+            [] => "the customer is in no audience".to_owned(),
+            names => format!("the customer is in {}", names.join(", ")),
+        },
+    })
 }
 
 /// The reward of what wins none.

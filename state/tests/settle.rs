@@ -58,7 +58,7 @@ impl Desk {
         let told =
             |marks: Vec<state::settle::Mark<'_>>| marks.iter().map(|it| it.percent).collect();
         match settle(&claim, arrival, rule, &mut self.partition).unwrap() {
-            Settled::Granted { marks, percent } => {
+            Settled::Granted { marks, percent, .. } => {
                 let rule = rule.expect("a campaign that grants is there");
                 let asked = state::settle::percent(&claim, rule, &mut self.partition);
                 assert_eq!(percent, asked.unwrap());

@@ -62,6 +62,7 @@ fn campaigns_share_as_the_document_says() {
         };
         let mut engine = Engine::new(Reader::json(), Limits::default(), times);
         let mut partition = Partition::default();
+        let nobody = state::Members::default();
         let mut winners = state::Winners::default();
         let (mut budgets, mut settled) = (Partition::default(), 0);
         for (number, step) in example["events"].as_array().unwrap().iter().enumerate() {
@@ -73,7 +74,13 @@ fn campaigns_share_as_the_document_says() {
             };
             let value = value.as_bytes();
             let decided = engine
-                .decide(value, arrival, &rules, &mut partition, &mut winners)
+                .decide(
+                    value,
+                    arrival,
+                    &rules,
+                    (&mut partition, &mut &nobody),
+                    &mut winners,
+                )
                 .unwrap();
             let Decided::New(event, _) = decided else {
                 panic!("{example:#}\nevent {number} is new");
@@ -110,6 +117,10 @@ fn campaigns_share_as_the_document_says() {
             }
             won.sort();
             assert_eq!(json!(won), step["wins"], "{example:#}\nevent {number}");
+            let held_out = winners.held_out.iter().map(|it| it.id().as_str());
+            let held_out: Vec<&str> = held_out.collect();
+            let ought = step.get("held_out").cloned().unwrap_or(json!([]));
+            assert_eq!(json!(held_out), ought, "{example:#}\nevent {number}");
         }
     }
     assert!(count >= 2, "{count} examples");

@@ -57,7 +57,7 @@ const STATEMENT: Duration = Duration::from_secs(2);
 /// The columns that all tables have.
 const COLUMNS: &str = "event_id, campaign_id, match_id, campaign_version, campaigns_offset, \
     customer_id, event_type, occurred_at, matched_at, reward, source_topic, source_partition, \
-    source_offset, traceparent, correlation_id, confirm_at, confirmed_at";
+    source_offset, traceparent, correlation_id, confirm_at, confirmed_at, variant";
 
 /// Why the database could not do what it was asked. It may have done so all the same.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,17 @@ struct Migration {
     ),
 }
 
-const MIGRATIONS: [Migration; 3] = [MATCHES, MATCHES_BY_CAMPAIGN, SEQUELS];
+const MIGRATIONS: [Migration; 4] = [MATCHES, MATCHES_BY_CAMPAIGN, SEQUELS, VARIANTS];
+
+const VARIANTS: Migration = Migration {
+    version: 4,
+    what: "variants of campaigns",
+    statements: &[],
+    columns: (
+        &["matches", "matches_by_customer", "matches_by_campaign"],
+        &[("variant", "text")],
+    ),
+};
 
 const SEQUELS: Migration = Migration {
     version: 3,

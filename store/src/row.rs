@@ -120,6 +120,7 @@ impl MatchRow {
             correlation_id: set(first.then_some(self.correlation_id.as_deref()).flatten()),
             confirm_at: set(won.confirm_at.map(time)),
             confirmed_at: set(won.confirmed_at.map(time)),
+            variant: set(won.variant.as_deref()),
             written_at: self.written_at,
         }
     }
@@ -183,6 +184,7 @@ pub(crate) struct Columns<'a> {
     correlation_id: MaybeUnset<&'a str>,
     confirm_at: MaybeUnset<CqlTimestamp>,
     confirmed_at: MaybeUnset<CqlTimestamp>,
+    variant: MaybeUnset<&'a str>,
     written_at: i64,
 }
 

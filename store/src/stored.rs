@@ -51,6 +51,7 @@ pub(crate) struct Row {
     correlation_id: Option<String>,
     confirm_at: Option<CqlTimestamp>,
     confirmed_at: Option<CqlTimestamp>,
+    variant: Option<String>,
     reversals: Option<HashMap<String, String>>,
 }
 
@@ -89,6 +90,7 @@ impl TryFrom<Row> for StoredMatch {
                     partition: row.source_partition,
                     offset: row.source_offset,
                 },
+                variant: row.variant.map(Cow::Owned),
                 status: match () {
                     () if reversals.iter().any(|reversal| reversal.whole) => MatchStatus::Reversed,
                     () if row.confirmed_at.is_some() => MatchStatus::Confirmed,

@@ -97,6 +97,7 @@ fn by_event(record: &Seen) -> Value {
         "correlation_id": record.header("correlation-id"),
         "confirm_at": time(&json["confirm_at"]),
         "confirmed_at": null,
+        "variant": json["variant"],
         "reversals": null,
     })
 }
@@ -252,7 +253,8 @@ mod tests {
             "event_type": "purchase", "matched_at": "2026-11-01 00:30:01.002Z",
             "reward": "{\"amount\":\"1.5\",\"kind\":\"credit\"}", "source_topic": "events",
             "source_partition": 3, "source_offset": 9, "traceparent": null,
-            "correlation_id": "r-1", "confirm_at": null, "confirmed_at": null, "reversals": null}"#;
+            "correlation_id": "r-1", "confirm_at": null, "confirmed_at": null, "variant": null,
+            "reversals": null}"#;
         // FNV-1a of foobar is bf9cf968 in its authors' list.
         assert_eq!(normal(written), by_campaign(&record));
         assert_eq!(by_customer(&record)["bucket"], "2026-11");

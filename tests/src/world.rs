@@ -333,6 +333,18 @@ impl World {
         );
     }
 
+    /// What `campaignctl` says of this installation, as JSON.
+    pub fn campaignctl(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = std::process::Command::new(process::binary("campaignctl"))
+            .args(arguments)
+            .envs(settings(&self.name, &self.bootstrap))
+            .output()
+            .expect("the program is built");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {log}");
+        serde_json::from_slice(&output.stdout).expect("it prints JSON")
+    }
+
     /// All committed records of a topic, in the JSON form of our documents.
     pub fn read(&self, topic: &str) -> Vec<Seen> {
         self.plain(self.kafka.read_all(&self.topic(topic)))
@@ -420,6 +432,7 @@ fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
         "budget-state",
         "refusals",
         "campaign-events",
+        "audience-members",
         "dead-letters",
     ];
     let variable = |topic: &str| format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());

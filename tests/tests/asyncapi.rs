@@ -54,8 +54,8 @@ const CHANNELS: [Channel; 7] = [
         topic: topic::REFUSALS,
         actions: &["send"],
         key: "event_id",
-        description: "Claims on a campaign's budget that became no match, in the partition of the event. Reward \
-                      services have no use for it.",
+        description: "Claims on a campaign's budget that became no match, and what was kept from customers who are held out, in the \
+                      partition of the event. Reward services have no use for it.",
     },
     Channel {
         topic: topic::CAMPAIGN_EVENTS,
@@ -213,7 +213,8 @@ fn refusal() -> Value {
             "match_id": text(), "event_id": text(), "campaign_id": text(), "campaign_version": number(),
             "campaigns_offset": number(), "customer_id": text(), "event_type": text(), "occurred_at": time(),
             "refused_at": time(), "reward": {"type": "object"}, "source": {"type": "object"},
-            "reason": {"enum": ["budget_used_up", "campaign_gone", "too_late"]},
+            "reason": {"enum": ["budget_used_up", "campaign_gone", "too_late", "held_out"]},
+            "variant": {"type": "string", "description": "The variant of the campaign that the reward is of."},
             "limit": {"type": "object", "description": "The first budget without room, as it was."},
         },
         "required": [
@@ -231,7 +232,7 @@ fn campaign_event() -> Value {
             "at": {"type": "string", "format": "date-time"},
             "kind": {
                 "type": "string",
-                "description": "What happened, such as budget_used or budget_reset; each has fields of its own (docs/schemas.md).",
+                "description": "What happened, such as budget_used, budget_reset or breaker_tripped; each has fields of its own (docs/schemas.md).",
             },
         },
         "required": ["campaign_id", "campaign_version", "at", "kind"],
@@ -353,6 +354,13 @@ fn json_schema(record: &Value) -> Value {
                 "description": "How many campaigns of a group win together (docs/rules.md).",
             }),
         );
+        for (name, schema) in experiment() {
+            properties.insert(name.to_owned(), schema);
+        }
+        properties.insert("audience".to_owned(), json!({
+            "type": "array", "items": {"type": ["string", "object"]},
+            "description": "The audiences of customers that it is for, and with not those that it is not for (docs/rules.md).",
+        }));
         properties.insert(
             "hold".to_owned(),
             json!({
@@ -373,6 +381,47 @@ fn json_schema(record: &Value) -> Value {
         });
     }
     json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// What a campaign says of its experiment, and of its breaker.
+fn experiment() -> [(&'static str, Value); 5] {
+    [
+        (
+            "holdout",
+            json!({
+                "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$",
+                "description": "Which share of the customers wins nothing, as 10%.",
+            }),
+        ),
+        (
+            "variants",
+            json!({
+                "type": "array", "items": {"type": "object"},
+                "description": "Rewards that the others are given by lot, each with a name and a weight (docs/rules.md).",
+            }),
+        ),
+        (
+            "experiment",
+            json!({
+                "type": "string",
+                "description": "Names the draw; campaigns of one name have the same groups. The campaign's id unless set.",
+            }),
+        ),
+        (
+            "breaker",
+            json!({
+                "type": "object",
+                "description": "Past it the campaign is paused: rate, as 1000/min, or share of the events (docs/rules.md).",
+            }),
+        ),
+        (
+            "tripped",
+            json!({
+                "type": "object",
+                "description": "When and why its breaker has paused it; written by campaign-admin, and gone when it is resumed.",
+            }),
+        ),
+    ]
 }
 
 fn json_type(avro: &Value) -> Value {

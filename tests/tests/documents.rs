@@ -131,6 +131,7 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
     let settler = default("SETTLER_GROUP");
     let happenings = default("CAMPAIGN_EVENTS_TOPIC");
     let refusals = default("REFUSALS_TOPIC");
+    let audiences = default("AUDIENCE_MEMBERS_TOPIC");
     let needed = [
         ("matcher", "Write", format!("--topic {events}")),
         ("matcher", "Read", format!("--topic {claims}")),
@@ -139,8 +140,13 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
         ("matcher", "Write", format!("--topic {budgets}")),
         ("matcher", "Write", format!("--topic {refusals}")),
         ("matcher", "Write", format!("--topic {happenings}")),
+        ("matcher", "Read", format!("--topic {happenings}")),
+        ("campaign-admin", "Read", format!("--topic {happenings}")),
         ("matcher", "Read", format!("--group {settler}")),
         ("matcher", "Write", format!("--transactional-id {settler}-")),
+        ("matcher", "Read", format!("--topic {audiences}")),
+        ("campaign-admin", "Read", format!("--topic {audiences}")),
+        ("campaign-admin", "Write", format!("--topic {audiences}")),
         ("campaign-admin", "Read", format!("--topic {budgets}")),
         ("campaign-admin", "Write", format!("--topic {claims}")),
         ("ingest", "Write", format!("--topic {events}")),
@@ -171,6 +177,7 @@ fn access_to_kafka_is_given_by_the_names_that_the_services_use() {
             format!("--transactional-id campaign-admin-{campaigns}"),
         ),
         ("operator", "Read", format!("--topic {letters}")),
+        ("operator", "Read", format!("--topic {refusals}")),
         ("operator", "Describe", format!("--group {reader}")),
     ];
     let page = read(&root().join("docs/security.md"));
@@ -224,6 +231,7 @@ fn strimzi_makes_the_topics_that_create_topics_makes() {
         budget_state_topic: name("budgetState"),
         refusals_topic: name("refusals"),
         campaign_events_topic: name("campaignEvents"),
+        audience_members_topic: name("audienceMembers"),
         dead_letters_topic: name("deadLetters"),
     };
     let mut rendered: Vec<_> = template

@@ -1,6 +1,9 @@
 //! Checks a document without writing it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
+use axum::extract::State;
 use jiff::Timestamp;
 use rules::CampaignProblem;
 use schemas::Campaign;
@@ -10,6 +13,7 @@ use service::auth::Principal;
 use service::http::{Problem, extract};
 use utoipa::ToSchema;
 
+use super::Api;
 use super::document::CampaignDocument;
 
 /// What is to be said of a document.
@@ -57,12 +61,20 @@ impl From<CampaignProblem> for PlacedText {
     responses((status = 200, description = "What is to be said of it.", body = CheckReport)),
 )]
 pub(super) async fn check(
+    State(api): State<Api>,
     _: Principal,
     extract::Json(document): extract::Json<Value>,
 ) -> Result<Json<CheckReport>, Problem> {
     let (problems, warnings) = match rules::check::campaign(&document) {
         Err(problems) => (problems, Vec::new()),
-        Ok(rule) => (Vec::new(), warnings(&rule.campaign(), Timestamp::now())),
+        Ok(rule) => {
+            let campaign = rule.campaign();
+            let mut warnings = warnings(&campaign, Timestamp::now());
+            // While audiences are not known there is nothing to say of them.
+            let known = api.audiences.list().ok();
+            warnings.extend(known.iter().flat_map(|known| empty(&campaign, known)));
+            (Vec::new(), warnings)
+        }
     };
     Ok(Json(CheckReport {
         valid: problems.is_empty(),
@@ -83,6 +95,19 @@ fn warnings(campaign: &Campaign, now: Timestamp) -> Vec<CampaignProblem> {
     warnings
 }
 
+/// The audiences of a campaign in which nobody is.
+fn empty(campaign: &Campaign, known: &BTreeMap<String, u64>) -> Vec<CampaignProblem> {
+    let names = campaign.audience.iter().flat_map(schemas::Audience::names);
+    let empty = names
+        .enumerate()
+        .filter(|(_, name)| !known.contains_key(name.as_str()));
+    let told = empty.map(|(place, name)| {
+        let detail = format!("nobody is in audience {name}; is it misspelt, or not loaded yet?");
+        CampaignProblem::warning("empty-audience", format!("/audience/{place}"), detail)
+    });
+    told.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -99,5 +124,19 @@ mod tests {
         let at = |time: &str| warnings(&campaign, time.parse().unwrap());
         assert!(at("2026-11-23T23:59:59Z").is_empty());
         assert_eq!(at("2026-11-24T00:00:00Z")[0].pointer, "/schedule/end");
+    }
+
+    #[test]
+    fn an_audience_without_members_is_strange() {
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
+            "reward": {"kind": "custom"}, "audience": ["vip", {"not": "staf"}],
+        });
+        let campaign: Campaign = serde_json::from_value(campaign).unwrap();
+        let known = [("vip".to_owned(), 3), ("staff".to_owned(), 1)].into();
+        let found = empty(&campaign, &known);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pointer, "/audience/1");
+        assert_eq!(found[0].code.as_deref(), Some("empty-audience"));
     }
 }

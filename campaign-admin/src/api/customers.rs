@@ -15,9 +15,11 @@ use state::{Account, Customer};
 use store::{Range, StoredMatch};
 use utoipa::ToSchema;
 
+use super::audiences;
 use super::document::{CampaignAccountDocument, MatchDocument, SeenDocument};
 use super::writing::Asker;
 use super::{Api, no_answer};
+use crate::audiences::AudienceError;
 use crate::catalog::{Catalog, Filter};
 
 /// Most matches of an answer, and how far back they are looked for.
@@ -40,6 +42,9 @@ pub(super) struct CustomerReport {
     /// Returns that wait for what they take back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     returns: Vec<String>,
+    /// The audiences that they are in; absent if that cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audiences: Option<Vec<String>>,
     /// What is left of campaigns that are no longer there, or counted something else before they were changed.
     left: Vec<String>,
     /// The newest matches of the last year, at most 20; absent if the database cannot say.
@@ -108,6 +113,7 @@ pub(super) async fn get(
         seen: account.seen,
         campaigns: account.campaigns,
         returns: account.returns,
+        audiences: api.audiences.of(&id).ok(),
         left: account.left,
         matches,
         no_matches,
@@ -118,7 +124,7 @@ pub(super) async fn get(
 ///
 /// Forgets them everywhere: what campaigns count, what they wait for, and the matches in the database. It is asked for by a
 /// record on `events`, behind all events so far: the matcher carries it out when it comes there, the recorder behind
-/// it. Topics keep events and matches until their retention is over. An event that is sent again afterwards counts anew.
+/// it. Before that they are taken out of all audiences. Topics keep events and matches until their retention is over. An event that is sent again afterwards counts anew.
 #[utoipa::path(
     delete, path = "/v1/customers/{id}", tag = "Customers", operation_id = "eraseCustomer",
     params(
@@ -133,6 +139,11 @@ pub(super) async fn erase(
 ) -> Result<(StatusCode, Json<ErasureReport>), Problem> {
     let id = customer_id(&id)?;
     let reason = asker.reason(None)?;
+    match api.audiences.forget(&id).await {
+        // Without the topic there are no audiences.
+        Ok(()) | Err(AudienceError::Absent) => {}
+        Err(error) => return Err(audiences::problem(&error)),
+    }
     let sent = api.customers.ask(id.as_str(), Control::Erase).await;
     let record = sent.map_err(|error| no_answer(&error))?;
     tracing::info!(
@@ -152,7 +163,7 @@ pub(super) async fn erase(
     Ok((StatusCode::ACCEPTED, Json(report)))
 }
 
-fn customer_id(text: &str) -> Result<CustomerId, Problem> {
+pub(super) fn customer_id(text: &str) -> Result<CustomerId, Problem> {
     CustomerId::new(text).map_err(|error| Problem::new(&BAD_REQUEST, error.to_string()))
 }
 

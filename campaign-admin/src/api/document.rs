@@ -33,6 +33,18 @@ pub(super) struct CampaignDocument {
     when: Map<String, Value>,
     /// What a match is worth.
     reward: RewardDocument,
+    /// Which share of the customers wins nothing, so that there is something to compare with.
+    #[schema(example = "10%")]
+    holdout: Option<String>,
+    /// Rewards that the others are given by lot, at most 16.
+    variants: Option<Vec<VariantDocument>>,
+    /// Names the draw of the groups; campaigns of one name have the same. The id unless set.
+    experiment: Option<String>,
+    /// Past it the campaign is paused.
+    breaker: Option<BreakerDocument>,
+    /// That its breaker has paused it; written by the service, and gone when it is resumed.
+    #[schema(read_only)]
+    tripped: Option<TrippedDocument>,
     /// For people.
     description: Option<String>,
     /// For people and their tools.
@@ -93,6 +105,54 @@ pub(super) struct RewardDocument {
     template: Option<String>,
 }
 
+/// One of the rewards that customers are given by lot.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct VariantDocument {
+    /// What matches call it.
+    #[schema(example = "double")]
+    name: String,
+    /// Its share is its weight of the sum of all weights.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    weight: u32,
+    /// What a match is worth; the campaign's own reward unless set.
+    reward: Option<RewardDocument>,
+}
+
+/// What a campaign may win at most before it is paused: a rate, a share, or both.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct BreakerDocument {
+    /// Most matches in a second (`50/s`), a minute (`1000/min`) or an hour (`20000/h`).
+    #[schema(example = "1000/min")]
+    rate: Option<String>,
+    /// The greatest share of the events that may win.
+    #[schema(example = "20%")]
+    share: Option<String>,
+    /// How many events there must be before their share says anything; 1000 unless set.
+    min_events: Option<u64>,
+    /// The stretch of time of the share, if there is no rate; a minute unless set.
+    #[schema(example = "5m")]
+    within: Option<String>,
+}
+
+/// Why and when a breaker has paused a campaign.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+pub(super) struct TrippedDocument {
+    /// When it was decided.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `rate` or `share`: which of the two was passed.
+    by: String,
+    /// Matches in the stretch of time.
+    matches: u64,
+    /// Events in it, if the breaker has a share.
+    events: Option<u64>,
+    /// The breaker as it was then.
+    breaker: BreakerDocument,
+}
+
 /// What a customer did. Further fields are kept for the rules.
 #[derive(ToSchema)]
 #[schema(example = json!({"event_type": "purchase", "payload": {"amount": 75, "country": "US"}}))]
@@ -141,6 +201,9 @@ pub(super) struct MatchDocument {
     reward: Map<String, Value>,
     /// The record that carried the event.
     source: SourceDocument,
+    /// Which of the campaign's variants the customer has drawn; absent if it has none.
+    #[schema(example = "double")]
+    variant: Option<String>,
     /// What became of it; absent if it is granted, and nothing else can become of it than that it is taken back.
     status: Option<MatchStatusDocument>,
     /// When it is confirmed, if it was held.
@@ -253,8 +316,8 @@ pub(super) struct OpenDocument {
     /// When it was done.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
-    /// What became of it so far.
-    status: MatchStatusDocument,
+    /// What became of it so far; absent while it is claimed and the settler has not decided.
+    status: Option<MatchStatusDocument>,
     /// When it is confirmed, if it is held.
     #[schema(value_type = Option<String>, format = DateTime)]
     confirm_at: Option<Timestamp>,

@@ -19,7 +19,9 @@ mod past;
 mod check;
 mod trial;
 
+mod audiences;
 mod budgets;
+mod coupons;
 mod customers;
 mod matches;
 
@@ -32,13 +34,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use jiff::Timestamp;
 use service::auth::{Auth, Scope};
 use service::http::Problem;
 use service::http::problem::{INTERNAL, UNAVAILABLE};
 
 use crate::archive::Archive;
+use crate::audiences::Audiences;
 use crate::catalog::Catalog;
 use crate::changelog::{Changelog, ChangelogError};
 use crate::changes::Changes;
@@ -61,6 +64,8 @@ pub(crate) struct Api {
     pub(crate) customers: Changelog,
     /// What settlers have granted.
     pub(crate) budgets: Changelog,
+    /// Who is in which audience.
+    pub(crate) audiences: Audiences,
 }
 
 impl Api {
@@ -90,6 +95,13 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
             .post(turns::verb),
     ));
     let budget = read(get(budgets::get)).merge(write(delete(budgets::reset)));
+    let see = |routes| auth.protect(Scope::AudiencesRead, routes);
+    let turn = |routes| auth.protect(Scope::AudiencesWrite, routes);
+    let audience = see(get(audiences::get)).merge(turn(delete(audiences::drop_audience)));
+    let member = see(get(audiences::member));
+    let member = member.merge(turn(put(audiences::add).delete(audiences::remove)));
+    let many = || DefaultBodyLimit::max(audiences::MAX_BYTES);
+    let pool = read(get(coupons::get)).merge(write(delete(coupons::drop)));
     Router::new()
         .route("/v1/campaigns", all)
         .route("/v1/campaigns/{id}", one)
@@ -98,10 +110,23 @@ pub(crate) fn routes(api: Api, auth: &Auth) -> Router {
         .route("/v1/campaigns:check", read(post(check::check)))
         .route("/v1/matches", matches(get(matches::list)))
         .route("/v1/customers/{id}", customer)
+        .route("/v1/audiences", see(get(audiences::list)))
+        .route("/v1/audiences/{audience}", audience)
+        .route("/v1/audiences/{audience}/members/{customer}", member)
+        .route("/v1/coupon-pools/{pool}", pool)
+        .route("/v1/coupon-pools/{pool}/codes", write(post(coupons::add)))
         .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
         .route(
             "/v1/campaigns:try",
             read(post(trial::run)).layer(DefaultBodyLimit::max(MAX_TRIAL_BYTES)),
+        )
+        .route(
+            "/v1/audiences/{audience}/members",
+            turn(put(audiences::add_all)).layer(many()),
+        )
+        .route(
+            "/v1/audiences/{audience}/members:remove",
+            turn(post(audiences::remove_all)).layer(many()),
         )
         .with_state(api)
         .merge(rendered::routes())

@@ -5,7 +5,10 @@ use service::http::description::{Common, FaultDocument, ProblemDocument, to_json
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::{budgets, campaigns, check, customers, history, matches, trial, turns, writing};
+use super::{
+    audiences, budgets, campaigns, check, coupons, customers, history, matches, trial, turns,
+    writing,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,7 +22,9 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         campaigns::list, writing::create, campaigns::get, writing::replace, writing::patch,
         writing::delete, history::list, turns::pause, turns::resume, turns::archive, turns::revert,
         check::check, trial::run, matches::list, customers::get, customers::erase,
-        budgets::get, budgets::reset,
+        budgets::get, budgets::reset, coupons::get, coupons::add, coupons::drop,
+        audiences::list, audiences::get, audiences::drop_audience, audiences::add_all, audiences::remove_all,
+        audiences::member, audiences::add, audiences::remove,
     ),
     components(schemas(ProblemDocument, FaultDocument)),
     modifiers(&Common),
@@ -27,9 +32,11 @@ use super::{budgets, campaigns, check, customers, history, matches, trial, turns
         (name = "Campaigns", description = "Campaigns and their history. Scopes campaigns:read and campaigns:write."),
         (name = "Turns", description = "Turns of a campaign to another state. Scope campaigns:write."),
         (name = "Budgets", description = "What is used of campaigns' budgets. Scopes campaigns:read and campaigns:write."),
+        (name = "Coupons", description = "Pools of coupon codes. Scopes campaigns:read and campaigns:write."),
         (name = "Drafts", description = "Documents before they are written. Scope campaigns:read."),
         (name = "Matches", description = "What customers won. Scope matches:read."),
         (name = "Customers", description = "What is remembered of customers. Scopes customers:read and customers:erase."),
+        (name = "Audiences", description = "Who is in which audience. Scopes audiences:read and audiences:write."),
     ),
     security(("key" = [])),
 )]
@@ -81,7 +88,7 @@ mod tests {
         let all = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((names.len(), all), (18, 18));
+        assert_eq!((names.len(), all), (29, 29));
     }
 
     fn properties(schema: &str) -> Vec<String> {
@@ -113,17 +120,30 @@ mod tests {
                 "kind": "custom", "amount": "1", "currency": "USD", "percent": "1", "code": "c", "text": "t",
                 "template": "t",
             },
-            "description": "d", "labels": {"a": "b"},
+            "description": "d", "labels": {"a": "b"}, "holdout": "10%", "experiment": "e",
+            "variants": [{"name": "a", "weight": 1, "reward": {"kind": "custom"}}],
+            "breaker": {"rate": "1/s", "share": "1%", "min_events": 1},
+            "tripped": {"at": time, "by": "share", "matches": 1, "events": 1, "breaker": {"share": "1%"}},
         });
         let campaign: schemas::Campaign = serde_json::from_value(campaign).unwrap();
         assert_eq!(campaign.unknown_fields().count(), 0);
         let campaign = serde_json::to_value(&campaign).unwrap();
         assert_eq!(properties("CampaignDocument"), fields(&campaign));
+        assert_eq!(
+            properties("VariantDocument"),
+            fields(&campaign["variants"][0])
+        );
+        assert_eq!(properties("TrippedDocument"), fields(&campaign["tripped"]));
         assert_eq!(properties("RewardDocument"), fields(&campaign["reward"]));
         assert_eq!(
             properties("ScheduleDocument"),
             fields(&campaign["schedule"])
         );
+    }
+
+    #[test]
+    fn accounts_and_matches_are_described_as_they_are_sent() {
+        let time = "2026-11-24T09:30:00Z";
         let seen = state::account::Seen {
             events: 1,
             first: time.parse().ok(),
@@ -152,7 +172,7 @@ mod tests {
             open: vec![state::account::Open {
                 event_id: "e".to_owned(),
                 occurred_at: time.parse().unwrap(),
-                status: schemas::MatchStatus::Pending,
+                status: Some(schemas::MatchStatus::Pending),
                 confirm_at: time.parse().ok(),
                 left: schemas::Amount::parse("1").ok(),
                 until: time.parse().ok(),
@@ -186,7 +206,7 @@ mod tests {
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": time,
             "matched_at": time, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
-            "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
+            "variant": "a", "status": "confirmed", "confirm_at": time, "confirmed_at": time, "reversed_total": "1",
         });
         let reversal = json!({
             "reversal_id": "r:e:ten", "event_id": "r", "event_type": "t", "occurred_at": time,

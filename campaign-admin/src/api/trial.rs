@@ -3,13 +3,13 @@
 use axum::Json;
 use jiff::Timestamp;
 use rules::Explanation;
-use schemas::{Document, Event, Limits, Span};
+use schemas::{AudienceName, Document, Event, Limits, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use service::auth::Principal;
 use service::http::problem::{BAD_REQUEST, Fault, INVALID};
 use service::http::{Problem, extract};
-use state::{Over, Told, Trial};
+use state::{Memberships, Over, Told, Trial};
 use utoipa::ToSchema;
 
 use super::document::{CampaignDocument, EventDocument, OverDocument, SequelDocument};
@@ -28,6 +28,10 @@ pub(super) struct TrialRequest {
     /// now. `{"advance": "31d"}` among them lets time pass.
     #[schema(value_type = Vec<EventDocument>, max_items = 100)]
     events: Vec<Value>,
+    /// The audiences that the customers of the events are in; none if it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    audiences: Vec<AudienceName>,
 }
 
 /// How each event fares, in their order.
@@ -53,6 +57,8 @@ pub(super) struct TrialResult {
     wins: bool,
     /// Whether it would win if the campaign was active.
     wins_if_active: bool,
+    /// Whether it would win, and does not because its customer is in the campaign's holdout.
+    held_out: bool,
     /// Why, or why not, condition by condition.
     #[schema(value_type = Object)]
     explanation: Explanation,
@@ -107,7 +113,8 @@ pub(super) async fn run(
             sequels.extend(trial.take_sequels().iter().map(Told::of));
             continue;
         }
-        match fare(&mut trial, event, at, now) {
+        let of = Memberships::named(&request.audiences);
+        match fare((&mut trial, of), event, at, now) {
             Ok(result) => results.push(result),
             Err(detail) => faults.push(Fault::new(format!("/events/{at}"), detail)),
         }
@@ -132,7 +139,7 @@ fn is_alone(value: &Value) -> bool {
 
 /// How an event fares, or what is wrong with it.
 fn fare(
-    trial: &mut Trial<'_>,
+    (trial, memberships): (&mut Trial<'_>, Memberships<'_>),
     event: Value,
     at: usize,
     now: Timestamp,
@@ -146,10 +153,11 @@ fn fare(
         .read(event.as_bytes(), Limits::default())
         .map_err(|error| error.to_string())?;
     let event = Event::of(&document).map_err(|error| error.to_string())?;
-    let explanation = trial.take(&event);
+    let explanation = trial.take_of(&event, memberships);
     Ok(TrialResult {
         wins: explanation.wins,
         wins_if_active: explanation.wins_if_active(),
+        held_out: explanation.is_held_out(),
         text: explanation.to_string(),
         explanation,
     })
@@ -180,7 +188,13 @@ mod tests {
             "when": {"event_type": ["purchase"], "payload": {"amount": [{"numeric": [">=", 50]}]}},
         });
         let rule = rules::check::campaign(&campaign).unwrap();
-        fare(&mut Trial::new(&rule), event, 0, Timestamp::UNIX_EPOCH)
+        let nobody = Memberships::default();
+        fare(
+            (&mut Trial::new(&rule), nobody),
+            event,
+            0,
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     #[test]
@@ -217,5 +231,28 @@ mod tests {
         let events = json!([{"event_type": "sign_up"}, {"advance": "29d"}]);
         assert!(run(events).await.unwrap().over.is_empty());
         assert!(run(json!([{"advance": "soon"}])).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_campaign_is_tried_on_customers_of_the_audiences_that_are_named() {
+        let campaign = json!({
+            "id": "ten", "name": "Ten", "reward": {"kind": "custom"}, "when": {"event_type": ["purchase"]},
+            "audience": ["vip", {"not": "staff"}],
+        });
+        let run = async |audiences: Value| {
+            let events = json!([{"event_type": "purchase"}]);
+            let request = json!({"campaign": campaign, "events": events, "audiences": audiences});
+            let request = serde_json::from_value(request).unwrap();
+            let report = run(Principal::anonymous(), extract::Json(request)).await;
+            report.unwrap().0.results.remove(0)
+        };
+        assert!(run(json!(["vip"])).await.wins);
+        let lost = run(json!(["vip", "staff"])).await;
+        assert!(!lost.wins);
+        assert!(
+            lost.text.contains("the customer is in staff, vip"),
+            "{}",
+            lost.text
+        );
     }
 }

@@ -69,7 +69,15 @@ pub(super) fn decide(
             campaign.status = status;
             (action, campaign)
         }
+        (Operation::Trip(tripped), Some(current)) => {
+            let (action, status) = turned(Turn::Pause, current.campaign.status)?;
+            let mut campaign = current.campaign.clone();
+            campaign.status = status;
+            campaign.tripped = Some((**tripped).clone());
+            (action, campaign)
+        }
     };
+    keep_trip(&mut after, current);
     if let Some(current) = current {
         after.version = current.campaign.version;
         if after == current.campaign {
@@ -95,6 +103,15 @@ fn check(change: &Change, current: Option<&Arc<Current>>) -> Result<(), Refusal>
         (Precondition::Absent, Some(tag)) => Err(Refusal::Exists { tag }),
         (Precondition::Tags(tags), Some(tag)) if tags.contains(&tag) => Ok(()),
         (Precondition::Present | Precondition::Tags(_), tag) => Err(Refusal::Stale { tag }),
+    }
+}
+
+/// That a breaker has paused a campaign stays in its document for as long as it is paused, whatever else is changed.
+fn keep_trip(after: &mut Campaign, current: Option<&Arc<Current>>) {
+    if after.status != Status::Paused {
+        after.tripped = None;
+    } else if after.tripped.is_none() {
+        after.tripped = current.and_then(|current| current.campaign.tripped.clone());
     }
 }
 
@@ -265,6 +282,37 @@ mod tests {
             let decision = decide_on(operation, Precondition::None, &third).unwrap();
             assert!(matches!(decision, Decision::Unchanged(_)), "{decision:?}");
         }
+    }
+
+    #[test]
+    fn a_breaker_says_in_the_document_why_it_has_paused_it_until_it_is_resumed() {
+        let tripped = json!({
+            "at": "2026-11-24T09:30:00Z", "by": "rate", "matches": 1001, "breaker": {"rate": "1000/min"},
+        });
+        let trip = Operation::Trip(Box::new(serde_json::from_value(tripped.clone()).unwrap()));
+        let active = third(&json!({"breaker": {"rate": "1000/min"}}));
+        let plan = written(decide_on(trip.clone(), Precondition::None, &active));
+        assert_eq!(plan.action, ChangeAction::Paused);
+        let after = plan.after.unwrap();
+        assert_eq!(after.status, Status::Paused);
+        assert!(after.tripped.is_some());
+
+        let paused = third(&json!({"status": "paused", "tripped": tripped}));
+        let tripped_after = |operation| {
+            let plan = written(decide_on(operation, Precondition::None, &paused));
+            plan.after.unwrap().tripped
+        };
+        assert!(tripped_after(put(&json!({"status": "paused", "name": "x"}))).is_some());
+        assert!(tripped_after(Operation::Merge(json!({"name": "x"}))).is_some());
+        assert_eq!(tripped_after(put(&json!({}))), None);
+        assert_eq!(tripped_after(Operation::Turn(Turn::Resume)), None);
+        assert_eq!(tripped_after(Operation::Turn(Turn::Archive)), None);
+        let refused = decide_on(
+            trip,
+            Precondition::None,
+            &third(&json!({"status": "draft"})),
+        );
+        assert!(matches!(refused, Err(Refusal::Turn { .. })));
     }
 
     #[test]

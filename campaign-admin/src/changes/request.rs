@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rules::CampaignProblem;
+use schemas::breaker::Tripped;
 use schemas::{Campaign, CampaignId, Status};
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub enum Operation {
     Merge(Value),
     /// Turn it to another state.
     Turn(Turn),
+    /// Pause it, for it is past its breaker.
+    Trip(Box<Tripped>),
     /// Remove it.
     Delete,
 }

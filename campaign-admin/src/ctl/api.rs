@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, ETAG, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use rules::CampaignProblem;
-use schemas::{CampaignId, CustomerId};
+use schemas::{AudienceName, CampaignId, CustomerId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use service::settings::Secret;
@@ -268,6 +268,32 @@ impl Api {
         self.send(request).await?.json()
     }
 
+    /// How full a pool of coupons is. Its name was checked.
+    pub(crate) async fn pool(&self, pool: &str) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}");
+        self.send(self.request(Method::GET, &path)).await?.json()
+    }
+
+    /// Adds codes to a pool of coupons. Returns where that is asked for.
+    pub(crate) async fn add_codes(
+        &self,
+        pool: &str,
+        codes: &[String],
+        reason: Option<&str>,
+    ) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}/codes");
+        let request = self.request(Method::POST, &path).reason(reason);
+        let request = request.body(&json!({"codes": codes}));
+        self.send(request).await?.json()
+    }
+
+    /// Drops a pool of coupons. Returns where that is asked for.
+    pub(crate) async fn drop_pool(&self, pool: &str, reason: Option<&str>) -> anyhow::Result<Json> {
+        let path = format!("/v1/coupon-pools/{pool}");
+        let request = self.request(Method::DELETE, &path).reason(reason);
+        self.send(request).await?.json()
+    }
+
     /// What is remembered of a customer.
     pub(crate) async fn customer(&self, id: &str) -> anyhow::Result<Json> {
         let request = self.request_of_customer(Method::GET, id)?;
@@ -284,13 +310,83 @@ impl Api {
         self.send(request.reason(reason)).await?.json()
     }
 
+    /// All audiences that have members.
+    pub(crate) async fn audiences(&self) -> anyhow::Result<Json> {
+        let request = self.request(Method::GET, "/v1/audiences");
+        self.send(request).await?.json()
+    }
+
+    /// How many customers are in an audience.
+    ///
+    /// # Errors
+    /// Nobody is.
+    pub(crate) async fn audience(&self, name: &str) -> anyhow::Result<Json> {
+        let request = self.request_of_audience(Method::GET, name, &[])?;
+        self.send(request).await?.json()
+    }
+
+    /// Whether a customer is in an audience.
+    pub(crate) async fn member(&self, name: &str, customer: &str) -> anyhow::Result<Json> {
+        step(customer)?;
+        let request = self.request_of_audience(Method::GET, name, &["members", customer])?;
+        self.send(request).await?.json()
+    }
+
+    /// Puts customers in an audience.
+    pub(crate) async fn add_members(
+        &self,
+        name: &str,
+        customers: &[String],
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let request = self.request_of_audience(Method::PUT, name, &["members"])?;
+        let body = json!({"customer_ids": customers});
+        self.send(request.reason(reason).body(&body)).await?;
+        Ok(())
+    }
+
+    /// Takes customers out of an audience.
+    pub(crate) async fn remove_members(
+        &self,
+        name: &str,
+        customers: &[String],
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let request = self.request_of_audience(Method::POST, name, &["members:remove"])?;
+        let body = json!({"customer_ids": customers});
+        self.send(request.reason(reason).body(&body)).await?;
+        Ok(())
+    }
+
+    /// Takes everybody out of an audience.
+    pub(crate) async fn drop_audience(
+        &self,
+        name: &str,
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let request = self.request_of_audience(Method::DELETE, name, &[])?;
+        self.send(request.reason(reason)).await?;
+        Ok(())
+    }
+
+    fn request_of_audience(
+        &self,
+        method: Method,
+        name: &str,
+        further: &[&str],
+    ) -> anyhow::Result<Request> {
+        AudienceName::check(name).map_err(Failure::usage)?;
+        step(name)?;
+        let mut request = self.request(method, "/v1/audiences");
+        if let Ok(mut steps) = request.0.url_mut().path_segments_mut() {
+            steps.push(name).extend(further);
+        }
+        Ok(request)
+    }
+
     fn request_of_customer(&self, method: Method, id: &str) -> anyhow::Result<Request> {
         CustomerId::check(id).map_err(Failure::usage)?;
-        if matches!(id, "." | "..") {
-            // Addresses take them for steps.
-            let error = anyhow::anyhow!("{id:?} cannot be asked for in an address");
-            return Err(Failure::usage(error));
-        }
+        step(id)?;
         let mut request = self.request(method, "/v1/customers");
         // Whatever a customer's id has in it is one step of the address.
         if let Ok(mut steps) = request.0.url_mut().path_segments_mut() {
@@ -425,6 +521,16 @@ fn retry_after(headers: &reqwest::header::HeaderMap) -> Duration {
     seconds
         .map_or(Duration::from_millis(500), Duration::from_secs)
         .min(MAX_WAIT)
+}
+
+/// Whether a text can be a step of an address.
+fn step(text: &str) -> anyhow::Result<()> {
+    if matches!(text, "" | "." | "..") {
+        // Addresses take them for steps of their own.
+        let error = anyhow::anyhow!("{text:?} cannot be asked for in an address");
+        return Err(Failure::usage(error));
+    }
+    Ok(())
 }
 
 fn path(id: &str, further: &str) -> anyhow::Result<String> {

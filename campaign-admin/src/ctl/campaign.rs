@@ -110,10 +110,18 @@ impl Local {
     /// see it started again by the next run of a pipeline.
     pub(crate) fn over(&self, there: &Json) -> Json {
         let mut document = self.document.value.clone();
-        if let (Json::Object(fields), Some(status)) = (&mut document, there.get("status"))
-            && !fields.contains_key("status")
+        let Json::Object(fields) = &mut document else {
+            return document;
+        };
+        if let Some(status) = there.get("status") {
+            fields.entry("status").or_insert_with(|| status.clone());
+        }
+        // Why it is paused is the server's to say.
+        if let Some(tripped) = there
+            .get("tripped")
+            .filter(|_| fields.get("status") == Some(&Json::from("paused")))
         {
-            fields.insert("status".to_owned(), status.clone());
+            fields.insert("tripped".to_owned(), tripped.clone());
         }
         document
     }

@@ -1,14 +1,11 @@
 //! `customer`: what is remembered of a customer, and forgetting them.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
 use super::api::Api;
-use super::exit::{Exit, Failure};
-use super::output::{DIM, Form, GOOD, NAME, line, note, styled};
+use super::exit::Exit;
+use super::output::{DIM, Form, GOOD, NAME, confirmed, line, note, styled};
 
 /// Arguments of `customer`.
 #[derive(Debug, Args)]
@@ -71,6 +68,11 @@ impl GetCustomer {
         }
         let text = |value: &Json| value.as_str().unwrap_or("-").to_owned();
         line(text(&report["text"]))?;
+        let audiences = report["audiences"].as_array().into_iter().flatten();
+        let audiences: Vec<_> = audiences.filter_map(Json::as_str).collect();
+        if !audiences.is_empty() {
+            line(format_args!("in audiences {}", audiences.join(", ")))?;
+        }
         if let Some(why) = report["no_matches"].as_str() {
             note(styled(DIM, format_args!("no matches: {why}")));
         }
@@ -90,7 +92,12 @@ impl GetCustomer {
 
 impl EraseCustomer {
     async fn run(&self, form: Form, api: &Api) -> anyhow::Result<Exit> {
-        if !self.yes && !confirmed(&self.id)? {
+        let question = format!(
+            "Forget customer {:?} everywhere? It cannot be undone.",
+            self.id
+        );
+        let deed = format!("forget {:?}", self.id);
+        if !self.yes && !confirmed(&question, &deed)? {
             note("nothing was done");
             return Ok(Exit::No);
         }
@@ -105,21 +112,4 @@ impl EraseCustomer {
         })?;
         Ok(Exit::Done)
     }
-}
-
-/// Asks on a terminal whether that is meant.
-fn confirmed(id: &str) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let error = anyhow::anyhow!("there is no terminal to ask on; say --yes to forget {id:?}");
-        return Err(Failure::usage(error));
-    }
-    let _ = write!(
-        io::stderr(),
-        "Forget customer {id:?} everywhere? It cannot be undone. [y/N] "
-    );
-    let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .context("the answer cannot be read")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

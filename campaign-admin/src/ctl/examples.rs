@@ -14,12 +14,23 @@
 //! The last of the events is what is expected something of, after those before it. What every event has and these leave out
 //! is filled in: one customer, an id of its own, and times within the campaign's schedule, a second apart.
 //!
+//! The customer is in the audiences that a test names, and in no other:
+//!
+//! ```yaml
+//!   - audiences: [vip-2026]
+//!     given: [{event_type: purchase}]
+//!     expect: match
+//! ```
+//!
 //! `{advance: 31d}` among the events lets time pass. As the last, it asks whether an event that waited wins meanwhile:
 //!
 //! ```yaml
 //!   - given: [{event_type: purchase}, {advance: 31d}]
 //!     expect: match
 //! ```
+//!
+//! Of a campaign with a `holdout` it may be expected that a customer is `held_out`, and of one with `variants` which `variant` a match
+//! is of. Both go by the `customer_id`, so tests of them say one.
 //!
 //! Of a campaign that holds its matches, or takes them back, it may be expected that the last entry makes one that is `pending`, or
 //! that one is `confirmed` or `reversed` by it, with the `amount` that is taken back and what is `left`:
@@ -37,11 +48,11 @@ use jiff::{SignedDuration, Timestamp};
 use rules::explain::{Findings, Part};
 use rules::{CampaignProblem, Explanation, Rule};
 use rust_decimal::Decimal;
-use schemas::{Amount, Document, Event, Limits, MatchStatus, Schedule, Span};
+use schemas::{Amount, AudienceName, Document, Event, Limits, MatchStatus, Schedule, Span};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use state::{Over, Told, Trial};
+use state::{Memberships, Over, Told, Trial};
 
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
@@ -146,21 +157,24 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         return Err(Failed::broken("/expect", EXPECT));
     };
     let expects_match = matches!(expected, Expected::Match | Expected::Pending);
+    let wanted = Verdict::of(expects_match, expected == Expected::HeldOut);
     let given = test.get("given").and_then(Json::as_array);
     let Some((last, before)) = given.and_then(|given| given.split_last()) else {
         let detail = "given is a list of one event or more";
         return Err(Failed::broken("/given", detail));
     };
+    let audiences = audiences(test)?;
+    let who = Memberships::named(&audiences);
     let mut trial = Trial::new(rule);
     let mut clock = Clock::new(rule.schedule());
     for (number, earlier) in before.iter().enumerate() {
-        give(&mut trial, &mut clock, earlier, number)?;
+        give((&mut trial, who), &mut clock, earlier, number)?;
     }
     let place = format!("/given/{}", before.len());
     // What became of matches before is no news of the last entry.
     trial.take_sequels();
     if let Some(of) = expected.status() {
-        give(&mut trial, &mut clock, last, before.len())?;
+        give((&mut trial, who), &mut clock, last, before.len())?;
         return followed(test, &mut trial, of, place);
     }
     if let Some(field) = ["amount", "left"]
@@ -178,19 +192,37 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
         // What was over before is no news of this time.
         trial.take_over();
         clock.pass(&mut trial, span);
-        return passed(test, &mut trial, expects_match, place);
+        return passed(test, &mut trial, wanted, place);
     }
     let event = filled(last, before.len(), clock.next());
     let mut document = Document::new();
     let event = read(&event, &mut document, &place)?;
-    let explanation = trial.take(&event);
-    if explanation.wins != expects_match {
+    let explanation = trial.take_of(&event, who);
+    let found = Verdict::of(explanation.wins, explanation.is_held_out());
+    if found != wanted {
         return Err(Failed {
             pointer: place,
-            expected: Some(verdict(expects_match)),
-            found: Some(verdict(explanation.wins)),
+            expected: Some(wanted.to_string()),
+            found: Some(found.to_string()),
             detail: explanation.to_string(),
         });
+    }
+    if let Some(variant) = test.get("variant") {
+        let drawn = explanation.experiment.as_ref();
+        let drawn = drawn
+            .and_then(|it| it.variant.as_ref())
+            .map(schemas::VariantName::as_str);
+        if !expects_match || drawn.is_none() {
+            return Err(Failed::broken("/variant", OF_A_VARIANT));
+        }
+        if variant.as_str() != drawn {
+            return Err(Failed {
+                pointer: "/variant".to_owned(),
+                expected: Some(format!("variant: {variant}")),
+                found: Some(format!("variant: {}", json!(drawn))),
+                detail: explanation.to_string(),
+            });
+        }
     }
     match (test.get("why"), test.get("reward")) {
         (None, None) => Ok(()),
@@ -204,13 +236,29 @@ fn one(rule: &Rule, test: &Json) -> Result<(), Failed> {
     }
 }
 
-const EXPECT: &str = "expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`";
+const EXPECT: &str =
+    "expect is `match` or `no_match`, or `held_out`, `pending`, `confirmed` or `reversed`";
+
+const OF_A_VARIANT: &str = "variant is said of a match of a campaign that has variants";
+
+/// The audiences that the customer of a test is in.
+fn audiences(test: &Json) -> Result<Vec<AudienceName>, Failed> {
+    let Some(named) = test.get("audiences") else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_value(named.clone()).map_err(|error| {
+        let detail =
+            format!("audiences is a list of the audiences that the customer is in: {error}");
+        Failed::broken("/audiences", detail)
+    })
+}
 
 /// What a test expects of its last entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Match,
     NoMatch,
+    HeldOut,
     Pending,
     Confirmed,
     Reversed,
@@ -221,6 +269,7 @@ impl Expected {
         Some(match word {
             "match" => Self::Match,
             "no_match" => Self::NoMatch,
+            "held_out" => Self::HeldOut,
             "pending" => Self::Pending,
             "confirmed" => Self::Confirmed,
             "reversed" => Self::Reversed,
@@ -233,7 +282,7 @@ impl Expected {
         match self {
             Self::Confirmed => Some(MatchStatus::Confirmed),
             Self::Reversed => Some(MatchStatus::Reversed),
-            Self::Match | Self::NoMatch | Self::Pending => None,
+            Self::Match | Self::NoMatch | Self::HeldOut | Self::Pending => None,
         }
     }
 }
@@ -289,13 +338,37 @@ fn followed(
     Ok(())
 }
 
-fn verdict(wins: bool) -> String {
-    if wins { "a match" } else { "no match" }.to_owned()
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Match,
+    HeldOut,
+    NoMatch,
+}
+
+impl Verdict {
+    fn of(wins: bool, is_held_out: bool) -> Self {
+        match (wins, is_held_out) {
+            (true, _) => Self::Match,
+            (false, true) => Self::HeldOut,
+            (false, false) => Self::NoMatch,
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Match => "a match",
+            Self::HeldOut => "that its customer is held out",
+            Self::NoMatch => "no match",
+        })
+    }
 }
 
 /// Gives the trial the entry with that number: an event, or time that passes.
 fn give(
-    trial: &mut Trial<'_>,
+    (trial, memberships): (&mut Trial<'_>, Memberships<'_>),
     clock: &mut Clock,
     entry: &Json,
     number: usize,
@@ -307,7 +380,7 @@ fn give(
     }
     let event = filled(entry, number, clock.next());
     let mut document = Document::new();
-    trial.take(&read(&event, &mut document, &place)?);
+    trial.take_of(&read(&event, &mut document, &place)?, memberships);
     Ok(())
 }
 
@@ -329,19 +402,21 @@ fn advance(entry: &Json, place: &str) -> Result<Option<Span>, Failed> {
 fn passed(
     test: &Json,
     trial: &mut Trial<'_>,
-    expects_match: bool,
+    wanted: Verdict,
     place: String,
 ) -> Result<(), Failed> {
     let over = trial.take_over();
     let won: Vec<&Over> = over.iter().filter(|over| over.wins()).collect();
-    if won.is_empty() == expects_match {
+    let found = Verdict::of(!won.is_empty(), over.iter().any(Over::is_held_out));
+    if found != wanted {
         return Err(Failed {
             pointer: place,
-            expected: Some(verdict(expects_match)),
-            found: Some(verdict(!expects_match)),
+            expected: Some(wanted.to_string()),
+            found: Some(found.to_string()),
             detail: account(trial, &over),
         });
     }
+    let expects_match = wanted == Verdict::Match;
     match (test.get("why"), test.get("reward")) {
         (None, None) => Ok(()),
         (Some(_), _) => Err(Failed::broken(
@@ -426,6 +501,9 @@ fn reason(why: &str, explanation: &Explanation) -> Result<(), Failed> {
     let mut failing = BTreeSet::new();
     if !explanation.schedule.held {
         failing.insert("schedule".to_owned());
+    }
+    if explanation.experiment.as_ref().is_some_and(|it| !it.held) {
+        failing.insert("holdout".to_owned());
     }
     add_failing(&explanation.when, &mut failing);
     let rewards = explanation.reward.iter().filter(|found| !found.held);

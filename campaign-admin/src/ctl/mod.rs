@@ -9,6 +9,7 @@
 
 mod exit;
 mod output;
+mod results;
 
 mod context;
 mod documents;
@@ -29,7 +30,9 @@ mod backtest;
 mod events;
 mod try_out;
 
+mod audience;
 mod budget;
+mod coupons;
 mod customer;
 
 mod filter;

@@ -4,11 +4,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::documents::to_yaml;
+use super::exit::Failure;
 
 /// The form of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,6 +49,23 @@ pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
 pub(crate) fn note(text: impl std::fmt::Display) {
     // Nobody may be there to be told.
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Asks on a terminal whether that is meant; `deed` is what `--yes` would do.
+///
+/// # Errors
+/// There is no terminal.
+pub(crate) fn confirmed(question: &str, deed: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let error = anyhow::anyhow!("there is no terminal to ask on; say --yes to {deed}");
+        return Err(Failure::usage(error));
+    }
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin()
+        .read_line(&mut answer)
+        .context("the answer cannot be read")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 impl Form {

@@ -14,8 +14,8 @@ use super::exit::{self, Exit, Failure};
 use super::output::{BAD, Form, WARN, note, styled};
 use super::turn::To;
 use super::{
-    apply, backtest, budget, check, customer, dead_letters, diff, doctor, get, history, send, tail,
-    test, try_out, turn,
+    apply, audience, backtest, budget, check, coupons, customer, dead_letters, diff, doctor, get,
+    history, results, send, tail, test, try_out, turn,
 };
 
 /// Campaigns as files, and a look at what runs
@@ -101,8 +101,17 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Show events, matches or dead letters as they come
     Tail(tail::Tail),
+    /// Compare what customers did whom a campaign reached with those who were held out
+    ///
+    /// Reads all of matches, refusals and events that is there, and nothing else. Customers count once, from the first event that
+    /// won or would have.
+    Results(results::Results),
     /// Show what is used of a campaign's budgets, and reset them
     Budget(budget::Budget),
+    /// Pools of coupon codes: fill them from files, and see what is left
+    Coupons(coupons::Coupons),
+    /// See who is in which audience, and load files of customers
+    Audience(audience::Audience),
     /// Show what is remembered of a customer, and forget them
     Customer(customer::Customer),
     /// Send an event, or a file of events
@@ -239,7 +248,10 @@ async fn dispatch(arguments: Arguments, context: Option<&str>) -> anyhow::Result
         Command::Try(try_out) => try_out.run(form, &api()?).await,
         Command::Backtest(backtest) => backtest.run(form),
         Command::Tail(tail) => tail.run(form),
+        Command::Results(results) => results.run(form),
         Command::Budget(budget) => budget.run(form, &api()?).await,
+        Command::Coupons(coupons) => coupons.run(form, &api()?).await,
+        Command::Audience(audience) => audience.run(form, &api()?).await,
         Command::Customer(customer) => customer.run(form, &api()?).await,
         Command::Send(send) => send.run(form, server, context).await,
         Command::DeadLetters(dead_letters) => dead_letters.run(form),

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use state::{Told, Trial};
 
 use super::api::Api;
+use super::audience::named::{self, NamedAudience};
 use super::campaign::{self, Local};
 use super::check::as_if_active;
 use super::documents::{Document, read_all};
@@ -35,6 +36,10 @@ pub(crate) struct TryOut {
     /// lets time pass
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
+
+    /// Audience that the customers of a file are in, or all; may be repeated. What the server knows of audiences is not asked
+    #[arg(long = "audience", value_name = "NAME[=FILE]")]
+    audiences: Vec<NamedAudience>,
 
     /// Do not explain, only say what matches
     #[arg(long)]
@@ -64,6 +69,11 @@ impl TryOut {
         // Drafts are what one tries; that they are drafts is no reason against them.
         let rules: Vec<_> = campaigns.iter().map(as_if_active).collect();
         let mut trials: Vec<_> = rules.iter().map(Trial::new).collect();
+        let mut members = named::read(&self.audiences)?;
+        let of_everybody = self
+            .audiences
+            .iter()
+            .filter_map(NamedAudience::of_everybody);
         let now = Timestamp::now();
         let (mut count, mut matches) = (0_u64, 0_u64);
         let mut read = Read::new();
@@ -84,7 +94,13 @@ impl TryOut {
             let event = events::complete(event, now).map_err(numbered)?;
             read.read(event.json.as_bytes(), Limits::default())?;
             let event = Event::of(&read)?;
-            let explanations: Vec<_> = trials.iter_mut().map(|trial| trial.take(&event)).collect();
+            for audience in of_everybody.clone() {
+                members.add(audience.as_str(), event.customer_id);
+            }
+            let memberships = members.of(event.customer_id);
+            let taken = trials.iter_mut();
+            let taken = taken.map(|trial| trial.take_of(&event, memberships));
+            let explanations: Vec<_> = taken.collect();
             matches += tell_over(form, &campaigns, &mut trials)?;
             let won = explanations.iter().filter(|explanation| explanation.wins);
             let won: Vec<_> = won

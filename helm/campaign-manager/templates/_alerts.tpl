@@ -81,6 +81,12 @@ sum by ({{ .by }}) (increase({{ $series }}[{{ .within }}])) > 0 or sum by ({{ .b
   annotations:
     summary: Claims on budgets wait, and none is settled
     description: What wins a campaign with a budget is no match yet. /readyz of the matchers says what they wait for.
+- alert: CampaignManagerBreakerTripped
+  expr: {{ include "campaign-manager.rose" (dict "root" $ "metric" "settler_breakers_tripped_total" "by" "namespace" "within" "1h") | quote }}
+  labels: {severity: warning}
+  annotations:
+    summary: '{{ "{{ $value }}" }} campaigns went past their breaker and have paused themselves'
+    description: A person must look and resume them. campaignctl get and the topic campaign-events say which they are, and why.
 - alert: CampaignManagerPartitionsUnread
   expr: sum(matcher_assigned_partitions{ {{- $here }}}) < {{ int $.Values.topics.partitions }}
   for: 10m

@@ -20,6 +20,7 @@ CUSTOMER_STATE_TOPIC: {{ $values.topics.customerState | quote }}
 BUDGET_STATE_TOPIC: {{ $values.topics.budgetState | quote }}
 REFUSALS_TOPIC: {{ $values.topics.refusals | quote }}
 CAMPAIGN_EVENTS_TOPIC: {{ $values.topics.campaignEvents | quote }}
+AUDIENCE_MEMBERS_TOPIC: {{ $values.topics.audienceMembers | quote }}
 DEAD_LETTERS_TOPIC: {{ $values.topics.deadLetters | quote }}
 {{- with $values.schemaRegistry.url }}
 SCHEMA_REGISTRY_URL: {{ . | quote }}

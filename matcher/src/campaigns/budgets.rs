@@ -42,18 +42,18 @@ pub(crate) struct BudgetChanges {
 impl BudgetChanges {
     /// A campaign is as the rule says, and was as `before` says.
     pub(crate) fn put(&mut self, rule: &Arc<Rule>, before: Option<&Arc<Rule>>) {
-        let has_budget = !rule.totals().is_empty();
-        let had_budget = before.is_some_and(|before| !before.totals().is_empty());
-        if has_budget || had_budget {
+        let is_claimed = rule.is_claimed();
+        let was_claimed = before.is_some_and(|before| before.is_claimed());
+        if is_claimed || was_claimed {
             let id = rule.id().as_str().into();
-            let rule = has_budget.then(|| Arc::clone(rule));
+            let rule = is_claimed.then(|| Arc::clone(rule));
             self.changed.insert(id, rule);
         }
     }
 
     /// A campaign is gone.
     pub(crate) fn remove(&mut self, before: &Rule) {
-        if !before.totals().is_empty() {
+        if before.is_claimed() {
             self.changed.insert(before.id().as_str().into(), None);
         }
     }

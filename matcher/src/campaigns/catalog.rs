@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::armed::{Armed, ArmedChanges};
 use super::budgets::{BudgetChanges, Budgets};
 use super::counted::{Counted, Counts};
+use super::trips::{Trip, Trips};
 use rules::live::{Merge, Merged};
 use rules::{Compiler, LiveRules, Rule, RuleSet};
 use schemas::avro::SchemaId;
-use schemas::{CampaignError, Encoded, Reader, Status, Unread};
+use schemas::{Campaign, CampaignError, Encoded, Reader, Status, Unread};
 
 /// A record of `campaigns` as it came.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +64,6 @@ impl Refused {
         match self {
             Self::NoKey => "no_key",
             Self::Campaign(CampaignError::Key { .. }) => "key_mismatch",
-            Self::Campaign(CampaignError::Unsupported { .. }) => "unsupported",
             Self::Campaign(_) => "invalid_document",
             Self::Rule(rules::RuleError::Pattern(_)) => "invalid_pattern",
             Self::Rule(_) => "invalid_reward",
@@ -79,6 +80,11 @@ pub struct Catalog {
     live: LiveRules,
     remembered: Counts,
     budgets: BudgetChanges,
+    armed: ArmedChanges,
+    /// How many campaigns have a breaker.
+    breakers: usize,
+    trips: Trips,
+    asks_audiences: bool,
     /// By [`Status`].
     counts: [usize; STATUSES.len()],
 }
@@ -99,6 +105,13 @@ impl Catalog {
         }
     }
 
+    /// The same, but breakers of these are known to have tripped.
+    #[must_use]
+    pub(super) fn with_trips(mut self, trips: Trips) -> Self {
+        self.trips = trips;
+        self
+    }
+
     /// Takes one record in.
     ///
     /// # Errors
@@ -110,6 +123,8 @@ impl Catalog {
                 *self.count_of(&before) -= 1;
                 self.remembered.remove(&before);
                 self.budgets.remove(&before);
+                self.armed.remove(&before);
+                self.breakers -= usize::from(before.breaker().is_some());
                 self.live.remove(before.id());
             }
             return Ok(Applied::Deleted {
@@ -120,7 +135,7 @@ impl Catalog {
             value,
             schema_header: record.schema_header,
         };
-        let campaign = match self.reader.read_campaign(encoded) {
+        let mut campaign = match self.reader.read_campaign(encoded) {
             Ok(campaign) => campaign,
             Err(Unread::Waiting(schema)) => return Ok(Applied::Waiting(schema)),
             Err(Unread::Never(error)) => return Err(error.into()),
@@ -130,18 +145,55 @@ impl Catalog {
             id: campaign.id.to_string(),
             unknown_fields: campaign.unknown_fields().map(str::to_owned).collect(),
         };
+        if self.trips.has(&campaign.id, record.offset) {
+            hold_back(&mut campaign);
+        }
         let rule = self.compiler.compile(campaign)?;
-        let rule = Arc::new(rule.at_offset(record.offset));
+        self.put(Arc::new(rule.at_offset(record.offset)));
+        Ok(stored)
+    }
+
+    /// A breaker has tripped: if that version of its campaign is the one that is there, it is held back from now on. Says whether that has
+    /// changed anything.
+    pub(super) fn trip(&mut self, trip: &Trip) -> bool {
+        self.trips.add(trip);
+        let rule = self.rules.get(trip.campaign_id.as_str().as_bytes());
+        let is_it = |rule: &&Arc<Rule>| {
+            rule.offset() == trip.campaigns_offset && rule.status() == Status::Active
+        };
+        let Some(rule) = rule.filter(is_it) else {
+            return false;
+        };
+        let mut campaign = rule.campaign();
+        hold_back(&mut campaign);
+        let Ok(rule) = self.compiler.compile(campaign) else {
+            return false;
+        };
+        self.put(Arc::new(rule.at_offset(trip.campaigns_offset)));
+        true
+    }
+
+    /// Whether any campaign, in whatever status, has a breaker.
+    pub(super) fn has_breakers(&self) -> bool {
+        self.breakers > 0
+    }
+
+    /// A campaign is as the rule says.
+    fn put(&mut self, rule: Arc<Rule>) {
         *self.count_of(&rule) += 1;
+        self.breakers += usize::from(rule.breaker().is_some());
+        let key = rule.id().as_str().as_bytes();
         let before = self.rules.insert(key.into(), Arc::clone(&rule));
         self.budgets.put(&rule, before.as_ref());
+        self.armed.put(&rule);
         if let Some(before) = before {
             *self.count_of(&before) -= 1;
+            self.breakers -= usize::from(before.breaker().is_some());
             self.remembered.remove(&before);
         }
         self.remembered.add(&rule);
+        self.asks_audiences |= rule.audience().is_some();
         self.live.put(rule);
-        Ok(stored)
     }
 
     /// The active campaigns, compiled. Costs what has changed since the last call.
@@ -153,14 +205,20 @@ impl Catalog {
     /// record before `next_offset`. Costs what has changed since the last call.
     pub fn put_in_force(
         &mut self,
-        (counted, budgets): (&Counted, &Budgets),
+        (counted, budgets, armed): (&Counted, &Budgets, &Armed),
         next_offset: i64,
         store: impl FnOnce(RuleSet),
     ) {
         let live = &mut self.live;
         self.remembered.publish(counted, || store(live.rule_set()));
+        self.armed.publish(armed);
         // Last, for it says that all else is in force.
         self.budgets.publish(budgets, next_offset);
+    }
+
+    /// Whether some campaign is not for everybody, or was not once.
+    pub fn asks_audiences(&self) -> bool {
+        self.asks_audiences
     }
 
     /// Work that keeps later rule sets quick; see [`LiveRules::merge_due`].
@@ -182,6 +240,13 @@ impl Catalog {
         let status = rule.status();
         let place = STATUSES.iter().position(|known| *known == status);
         &mut self.counts[place.expect("every status is listed")]
+    }
+}
+
+/// What is held back is as if it was paused: nothing wins it, and what takes its matches back still does.
+fn hold_back(campaign: &mut Campaign) {
+    if campaign.status == Status::Active {
+        campaign.status = Status::Paused;
     }
 }
 
@@ -218,13 +283,10 @@ mod tests {
         apply(&mut catalog, &document(1), 0).unwrap();
         let mut broken_pattern = document(2);
         broken_pattern["when"] = json!({"event_type": "purchase"});
-        let mut unsupported = document(2);
-        unsupported["holdout"] = json!("10%");
         let mut other_id = document(2);
         other_id["id"] = json!("eleven");
         let cases = [
             (broken_pattern, "invalid_pattern"),
-            (unsupported, "unsupported"),
             (other_id, "key_mismatch"),
             (json!({"id": "ten"}), "invalid_document"),
             (json!("ten"), "invalid_document"),
@@ -243,6 +305,28 @@ mod tests {
         assert_eq!(catalog.apply(no_key).unwrap_err().code(), "no_key");
         apply(&mut catalog, &document(3), 3).unwrap();
         assert_eq!(version(&catalog), Some(3));
+    }
+
+    #[test]
+    fn a_version_whose_breaker_has_tripped_is_held_back_and_a_later_one_is_not() {
+        let trips = Trips::default();
+        let trip = |campaigns_offset| Trip {
+            campaign_id: schemas::CampaignId::new("ten").unwrap(),
+            campaigns_offset,
+        };
+        let mut catalog = Catalog::default().with_trips(trips.clone());
+        apply(&mut catalog, &document(1), 5).unwrap();
+        assert!(!catalog.trip(&trip(4)), "an earlier version");
+        assert_eq!(catalog.rule_set().len(), 1);
+        assert!(catalog.trip(&trip(5)));
+        assert!(!catalog.trip(&trip(5)), "again");
+        assert!(catalog.rule_set().is_empty());
+        // Read anew, after an error.
+        let mut catalog = Catalog::default().with_trips(trips);
+        apply(&mut catalog, &document(1), 5).unwrap();
+        assert!(catalog.rule_set().is_empty());
+        apply(&mut catalog, &document(3), 7).unwrap();
+        assert_eq!(catalog.rule_set().len(), 1, "it was resumed");
     }
 
     #[test]

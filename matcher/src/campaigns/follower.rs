@@ -4,6 +4,7 @@
 //! miss deletions. It belongs to no consumer group, for every matcher needs every campaign.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,9 +20,14 @@ use service::retry::Backoff;
 use service::{Component, Heartbeat, Shutdown};
 
 use super::merges::Merges;
-use super::{Applied, Budgets, CampaignMetrics, CampaignRecord, Catalog, Counted};
+use super::trips::Trips;
+use super::{Applied, Armed, Budgets, CampaignMetrics, CampaignRecord, Catalog, Counted, Trip};
+use crate::audiences::Wanted;
 
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How often trips are looked for while campaigns have breakers.
+const TRIPS: Duration = Duration::from_millis(5);
 
 /// How often a schema that is not known yet is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -44,6 +50,12 @@ pub struct Follower {
     pub counted: Counted,
     /// The campaigns that have budgets.
     pub budgets: Budgets,
+    /// The campaigns whose breaker has a share.
+    pub armed: Armed,
+    /// Breakers that have tripped, as [`TripFollower`](super::TripFollower) reads them.
+    pub trips: Receiver<Trip>,
+    /// Whether audiences are asked for.
+    pub audiences: Wanted,
     /// What is told of the campaigns.
     pub metrics: CampaignMetrics,
     /// Ready once the topic was read to its end.
@@ -62,9 +74,10 @@ impl Follower {
     pub fn run(self, loaded: impl FnOnce()) {
         let mut loaded = Some(loaded);
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        let trips = Trips::default();
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
-            let result = self.follow(|| {
+            let result = self.follow(&trips, || {
                 self.component.ready();
                 if let Some(loaded) = loaded.take() {
                     loaded();
@@ -82,13 +95,13 @@ impl Follower {
         }
     }
 
-    fn follow(&self, mut loaded: impl FnMut()) -> Result<(), ReadError> {
+    fn follow(&self, trips: &Trips, mut loaded: impl FnMut()) -> Result<(), ReadError> {
         let reader = TopicReader::open(&self.settings.source)?;
         reader.begin(Offset::Beginning, || {
             self.heartbeat.beat();
             !self.shutdown.is_requested()
         })?;
-        let mut catalog = Catalog::new(self.settings.documents.reader());
+        let mut catalog = Catalog::new(self.settings.documents.reader()).with_trips(trips.clone());
         let mut next_offset = 0;
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.
@@ -96,7 +109,15 @@ impl Follower {
         let mut merges = Merges::default();
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
-            match reader.next(if pending { Duration::ZERO } else { IDLE })? {
+            for trip in self.trips.try_iter() {
+                pending |= hold_back(&mut catalog, &trip);
+            }
+            let wait = match () {
+                () if pending => Duration::ZERO,
+                () if catalog.has_breakers() => TRIPS,
+                () => IDLE,
+            };
+            match reader.next(wait)? {
                 Next::Record(message) => {
                     if !self.apply(&mut catalog, &message) {
                         return Ok(());
@@ -110,7 +131,11 @@ impl Follower {
             }
             pending |= at_end && merges.tend(&mut catalog);
             if at_end && pending {
-                catalog.put_in_force((&self.counted, &self.budgets), next_offset, |rules| {
+                if catalog.asks_audiences() {
+                    self.audiences.begin();
+                }
+                let known = (&self.counted, &self.budgets, &self.armed);
+                catalog.put_in_force(known, next_offset, |rules| {
                     self.rules.store(Arc::new(rules));
                 });
                 self.metrics.in_force(&catalog, next_offset);
@@ -172,4 +197,14 @@ impl Follower {
         }
         true
     }
+}
+
+/// Holds a campaign back whose breaker has tripped. Says whether that has changed anything.
+fn hold_back(catalog: &mut Catalog, trip: &Trip) -> bool {
+    let is_held_back = catalog.trip(trip);
+    if is_held_back {
+        let Trip { campaign_id, .. } = trip;
+        tracing::warn!(%campaign_id, "a breaker has tripped: the campaign is held back until it is resumed");
+    }
+    is_held_back
 }

@@ -1,4 +1,4 @@
-//! Partitions that are not read on until what their next record takes is known: its schema, or the campaigns.
+//! Partitions that are not read on until what their next record takes is known: its schema, the campaigns, or audiences.
 //!
 //! Such a partition is paused at the record. Once that is known it is resumed and set back to it.
 //! librdkafka may still hand out what it had fetched before, so only the record itself ends the wait:
@@ -25,6 +25,8 @@ pub(crate) enum Until {
     Schema(SchemaId),
     /// The campaigns are read up to that offset, this one included.
     Campaigns(i64),
+    /// It is known who is in which audience, of the customers of that partition.
+    Audiences(i32),
 }
 
 impl fmt::Display for Until {
@@ -32,6 +34,7 @@ impl fmt::Display for Until {
         match self {
             Self::Schema(schema) => write!(f, "schema {schema}"),
             Self::Campaigns(offset) => write!(f, "offset {offset} of the campaigns"),
+            Self::Audiences(partition) => write!(f, "the audiences of partition {partition}"),
         }
     }
 }

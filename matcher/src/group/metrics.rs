@@ -33,7 +33,7 @@ impl GroupMetrics {
             ),
             waiting: metrics.gauge(
                 &format!("{role}_partitions_waiting_for_schema"),
-                "Partitions that are not read on until the schema registry says what their next record is.",
+                "Partitions that are not read on until the schema registry says what their next record is, or it is known who is in which audience.",
             ),
             orphans: metrics.gauge(
                 &format!("{role}_orphaned_partitions"),

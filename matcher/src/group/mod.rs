@@ -146,8 +146,8 @@ impl Group {
             Until::Schema(_) => {
                 tracing::warn!(topic = self.topic, partition, offset, %until, "waiting for it");
             }
-            // Always for a moment, and the campaigns' follower tells if it is for longer.
-            Until::Campaigns(_) => {
+            // Nearly always for a moment, and who follows these tells if it is for longer.
+            Until::Campaigns(_) | Until::Audiences(_) => {
                 tracing::debug!(topic = self.topic, partition, offset, %until, "waiting for it");
             }
         }

@@ -194,7 +194,7 @@ impl Recorder {
             self.look_after(&mut group, &mut ledger)?;
             group.go_on(|until| match until {
                 Until::Schema(schema) => self.reader.has_answer(schema),
-                Until::Campaigns(_) => true,
+                Until::Campaigns(_) | Until::Audiences(_) => true,
             })?;
             let batch = self.read(&group)?;
             if let Some(record) = batch.waiting {

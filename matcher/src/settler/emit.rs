@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use rdkafka::Message;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header};
 use rdkafka::producer::BaseRecord;
@@ -9,18 +10,18 @@ use rules::Rule;
 use schemas::across::Budget;
 use schemas::names::header;
 use schemas::{
-    Amount, CampaignEvent, CampaignId, Claim, Control, Encoding, Happening, Refusal, RefusalReason,
-    Source,
+    Amount, CampaignEvent, CampaignId, Claim, Control, Counted, Encoding, Grant, Happening,
+    Refusal, RefusalReason, Source,
 };
 use service::kafka::transaction::Open;
 use state::settle::Mark;
 
-use crate::worker::{MatchRecords, Won, carried, now_in_millis};
+use crate::worker::{Kept, MatchRecords, Won, carried, now_in_millis};
 
 /// Names of the topics written to, besides that of the matches.
 pub(super) struct Outputs {
     pub(super) refusals: String,
-    /// Where what was refused is given back.
+    /// Where matchers are told of what was refused, and of what was granted if something may become of it.
     pub(super) events: String,
     pub(super) campaign_events: String,
 }
@@ -39,14 +40,66 @@ impl Emitter {
         }
     }
 
-    /// Writes the match that a claim becomes. Returns its size in bytes.
+    /// Writes the match that a claim becomes, and if something may become of that, for the matcher of its event where it
+    /// counts. Returns the bytes.
     pub(super) fn write_match(
         &mut self,
         transaction: &Open,
         message: &BorrowedMessage<'_>,
         claim: &Claim<'_>,
+        counted: Vec<Counted>,
     ) -> Result<usize, KafkaError> {
-        (self.matches).write(transaction, Won::of_claim(claim), carried(message))
+        let Some(kept) = &claim.kept else {
+            let won = Won::of_claim(claim, None);
+            return (self.matches).write(transaction, won, carried(message));
+        };
+        let granted_at = now_in_millis();
+        let won = Kept {
+            matched_at: granted_at.as_millisecond(),
+            confirm_at: kept.confirm_at.map(jiff::Timestamp::as_millisecond),
+        };
+        let won = Won::of_claim(claim, Some(won));
+        let bytes = (self.matches).write(transaction, won, carried(message))?;
+        let granted = Claim {
+            taken: Vec::new(),
+            groups: Vec::new(),
+            next: Vec::new(),
+            granted: Some(Grant {
+                claim: message.offset(),
+                granted_at,
+                counted,
+            }),
+            ..claim.clone()
+        };
+        let told = self.tell_matcher(transaction, message, (&granted, Control::Granted))?;
+        Ok(bytes + told)
+    }
+
+    /// Tells the matcher of a claim's event what became of it. Returns the bytes.
+    fn tell_matcher(
+        &self,
+        transaction: &Open,
+        message: &BorrowedMessage<'_>,
+        (claim, what): (&Claim<'_>, Control),
+    ) -> Result<usize, KafkaError> {
+        let claimed = to_json(claim);
+        let headers = carried(message)
+            .unwrap_or_default()
+            .insert(Header {
+                key: header::CONTROL,
+                value: Some(what.word()),
+            })
+            .insert(Header {
+                key: header::CONTROL_CLAIM,
+                value: Some(&claimed),
+            });
+        let record = BaseRecord::<[u8], [u8]>::to(&self.outputs.events)
+            .partition(claim.source.partition)
+            .key(claim.customer_id.as_bytes())
+            .timestamp(now_in_millis().as_millisecond())
+            .headers(headers);
+        transaction.send(record)?;
+        Ok(claimed.len())
     }
 
     /// Writes that a claim was refused: for people, and for the matcher of its event. Returns the bytes.
@@ -73,6 +126,7 @@ impl Emitter {
             reason,
             limit: limit.map(Cow::Borrowed),
             reward: Cow::Borrowed(&*prize.reward),
+            variant: prize.variant.as_deref().map(Cow::Borrowed),
             source: Source {
                 topic: Cow::Borrowed(&*claim.source.topic),
                 partition,
@@ -88,24 +142,8 @@ impl Emitter {
         record.headers = carried(message);
         transaction.send(record)?;
 
-        let claimed = to_json(claim);
-        let headers = carried(message)
-            .unwrap_or_default()
-            .insert(Header {
-                key: header::CONTROL,
-                value: Some(Control::Refused.word()),
-            })
-            .insert(Header {
-                key: header::CONTROL_CLAIM,
-                value: Some(&claimed),
-            });
-        let back = BaseRecord::<[u8], [u8]>::to(&self.outputs.events)
-            .partition(partition)
-            .key(claim.customer_id.as_bytes())
-            .timestamp(refused_at.as_millisecond())
-            .headers(headers);
-        transaction.send(back)?;
-        Ok(refusal.len() + claimed.len())
+        let told = self.tell_matcher(transaction, message, (claim, Control::Refused))?;
+        Ok(refusal.len() + told)
     }
 
     /// Writes that a budget is used to so many percent. Returns its size in bytes.
@@ -139,7 +177,8 @@ impl Emitter {
         self.write_happening(transaction, id, version, Happening::BudgetReset)
     }
 
-    fn write_happening(
+    /// Writes what happened to a campaign. Returns its size in bytes.
+    pub(super) fn write_happening(
         &self,
         transaction: &Open,
         campaign_id: CampaignId,

@@ -16,16 +16,21 @@ use crate::worker::SECONDS;
 pub struct SettlerMetrics {
     claims: IntCounterVec,
     age: Histogram,
+    given_back: IntCounter,
     marks: IntCounterVec,
     used: IntGaugeVec,
     /// Campaigns that have a series of their own.
     campaigns: Arc<Mutex<BTreeSet<String>>>,
+    left: IntGaugeVec,
+    /// Pools that have a series of their own.
+    pools: Arc<Mutex<BTreeSet<String>>>,
     dead_letters: IntCounterVec,
     taken_before: IntCounter,
+    tripped: IntCounter,
 }
 
-/// A series of a campaign lives until its partition goes elsewhere; of more campaigns nothing is told here.
-const MAX_CAMPAIGNS: usize = 1_000;
+/// A series of a campaign or a pool lives until its partition goes elsewhere; of more nothing is told here.
+const MAX_SERIES: usize = 1_000;
 
 impl SettlerMetrics {
     /// Registers the metrics.
@@ -41,6 +46,10 @@ impl SettlerMetrics {
                 "Time from a claim's record to its settlement.",
                 &SECONDS,
             ),
+            given_back: metrics.counter(
+                "settler_given_back_total",
+                "Returns that gave the budgets of a campaign back what they took back.",
+            ),
             marks: metrics.counter_vec(
                 "settler_budget_marks_total",
                 "Budgets that were used to that percent for the first time.",
@@ -52,10 +61,20 @@ impl SettlerMetrics {
                 &["campaign_id"],
             ),
             campaigns: Arc::default(),
+            left: metrics.gauge_vec(
+                "settler_pool_codes_left",
+                "Codes that a pool of coupons has left. At most 1,000 pools.",
+                &["pool"],
+            ),
+            pools: Arc::default(),
             dead_letters: metrics.counter_vec(
                 "settler_dead_letters_total",
                 "Records of claims that can never be processed, by reason. Anything but 0 is an alarm.",
                 &["reason"],
+            ),
+            tripped: metrics.counter(
+                "settler_breakers_tripped_total",
+                "Campaigns that went past their breaker, and are held back until a person resumes them.",
             ),
             taken_before: metrics.counter(
                 "settler_torn_transactions_total",
@@ -71,45 +90,48 @@ impl SettlerMetrics {
         for age in &tally.ages {
             self.age.observe(*age);
         }
+        self.given_back.inc_by(tally.given_back);
         for percent in &tally.marks {
             let percent = percent.to_string();
             self.marks.with_label_values(&[&percent]).inc();
         }
         for (campaign, percent) in &tally.used {
-            self.set_used(campaign, *percent);
+            let percent = i64::try_from(*percent).unwrap_or(i64::MAX);
+            set((&self.used, &self.campaigns), campaign, percent);
+        }
+        for (pool, left) in &tally.left {
+            let left = i64::try_from(*left).unwrap_or(i64::MAX);
+            set((&self.left, &self.pools), pool, left);
         }
         for code in &tally.dead_letters {
             self.dead_letters.with_label_values(&[code]).inc();
         }
         self.taken_before.inc_by(tally.taken_before);
+        self.tripped.inc_by(tally.tripped);
     }
 
-    fn set_used(&self, campaign: &str, percent: u64) {
-        let mut campaigns = self
-            .campaigns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !campaigns.contains(campaign) {
-            if campaigns.len() >= MAX_CAMPAIGNS {
-                return;
-            }
-            campaigns.insert(campaign.to_owned());
-        }
-        let percent = i64::try_from(percent).unwrap_or(i64::MAX);
-        self.used.with_label_values(&[campaign]).set(percent);
-    }
-
-    /// Another process may tell of these campaigns from now on; those that stay are told with their next claim.
+    /// Another process may tell of these campaigns and pools from now on; those that stay are told with their next claim.
     pub(super) fn forget_used(&self) {
-        let mut campaigns = self
-            .campaigns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for campaign in std::mem::take(&mut *campaigns) {
-            // An error says that there was none to forget.
-            let _ = self.used.remove_label_values(&[&campaign]);
+        for (gauges, known) in [(&self.used, &self.campaigns), (&self.left, &self.pools)] {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in std::mem::take(&mut *known) {
+                // An error says that there was none to forget.
+                let _ = gauges.remove_label_values(&[&name]);
+            }
         }
     }
+}
+
+/// Sets the gauge of a campaign or a pool, if it has one or there is room for one more.
+fn set((gauges, known): (&IntGaugeVec, &Mutex<BTreeSet<String>>), name: &str, value: i64) {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known.contains(name) {
+        if known.len() >= MAX_SERIES {
+            return;
+        }
+        known.insert(name.to_owned());
+    }
+    gauges.with_label_values(&[name]).set(value);
 }
 
 /// What a batch will add to the metrics once it is committed.
@@ -118,10 +140,13 @@ pub(super) struct Tally {
     outcomes: BTreeMap<&'static str, u64>,
     /// Seconds from record to settlement.
     ages: Vec<f64>,
+    given_back: u64,
     marks: Vec<u8>,
     used: BTreeMap<String, u64>,
+    left: BTreeMap<String, u64>,
     dead_letters: Vec<&'static str>,
     taken_before: u64,
+    tripped: u64,
 }
 
 impl Tally {
@@ -147,6 +172,10 @@ impl Tally {
         self.ages.push(age as f64 / 1000.0);
     }
 
+    pub(super) fn given_back(&mut self) {
+        self.given_back += 1;
+    }
+
     pub(super) fn used(&mut self, campaign: &str, percent: u64) {
         match self.used.get_mut(campaign) {
             Some(used) => *used = percent,
@@ -154,6 +183,15 @@ impl Tally {
                 self.used.insert(campaign.to_owned(), percent);
             }
         }
+    }
+
+    pub(super) fn tripped(&mut self) {
+        self.tripped += 1;
+    }
+
+    /// So many codes are left in a pool.
+    pub(super) fn left(&mut self, pool: &str, left: u64) {
+        self.left.insert(pool.to_owned(), left);
     }
 
     pub(super) fn came_again(&mut self) {

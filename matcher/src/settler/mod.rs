@@ -2,11 +2,14 @@
 //!
 //! A campaign whose budget all customers share cannot be decided where its events are. Matchers write claims instead, all of a
 //! campaign into one partition of `claims`, and here each becomes a match, or a refusal and a control record of `events` that
-//! gives back what the claim took and lets the next campaign win. It is the same [`Worker`](crate::worker) with a
+//! gives back what the claim took and lets the next campaign win. Of a match that is held or may be taken back the matcher is told,
+//! too, and says when a return gives the budget something back. So it is with codes of a pool of coupons. It is the same [`Worker`](crate::worker) with a
 //! [`Duty`] of its own: what is used of budgets is its state, with `budget-state` as changelog.
 
+mod breaker;
 mod emit;
 mod metrics;
+mod pools;
 mod settings;
 
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use rules::history::Total;
 use rules::{Rule, RuleSet};
 use schemas::control::unknown;
 use schemas::names::header;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding};
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, GivenBack};
 use service::kafka::record;
 use state::settle::{self, Settled};
 use state::{Arrival, Partition, StateError};
@@ -134,9 +137,16 @@ impl Settle {
                 self.tally.came_again();
                 return Ok(());
             }
-            Settled::Granted { marks, percent } => {
+            Settled::Granted {
+                marks,
+                percent,
+                counted,
+                code,
+            } => {
                 self.tally.granted(claim, &marks, age);
-                let written = self.emitter.write_match(transaction, message, claim);
+                let coded = code.map(|code| pools::with_code(claim, &code));
+                let claim = coded.as_ref().unwrap_or(claim);
+                let written = (self.emitter).write_match(transaction, message, claim, counted);
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
                 (bytes, percent)
             }
@@ -154,7 +164,9 @@ impl Settle {
                 (bytes, percent.transpose()?.unwrap_or_default())
             }
         };
-        if rule.is_some() {
+        if let Some(pool) = &claim.prize.pool {
+            self.tell_level(pool, partition)?;
+        } else if rule.is_some() {
             self.tally.used(&claim.prize.campaign_id, percent);
         }
         batch.load.output_bytes += STATE_BYTES + bytes;
@@ -176,6 +188,34 @@ impl Settle {
             }
         }
         Ok(bytes)
+    }
+
+    /// Gives back to the budgets of the campaign that the key names what a return took back.
+    fn give_back(
+        &mut self,
+        batch: &mut Batch,
+        (partition, arrival): (&mut Partition, Arrival),
+        message: &BorrowedMessage<'_>,
+    ) -> Result<(), Rebuild> {
+        let told = record::header(message, header::CONTROL_GIVEN_BACK);
+        let given = told.and_then(|json| serde_json::from_slice::<GivenBack<'_>>(json).ok());
+        let is_keyed = |it: &GivenBack<'_>| message.key() == Some(it.campaign_id.as_bytes());
+        let Some(given) = given.filter(is_keyed) else {
+            let reason = DeadLetterReason::InvalidControl { what: "given_back" };
+            return self.die(batch, (partition, arrival), message, &reason);
+        };
+        if arrival.offset <= partition.offset() {
+            self.tally.came_again();
+            return Ok(());
+        }
+        let found = self.rule(&given.campaign_id);
+        let used = state::give_back(&given, arrival, found.rule(), partition)?;
+        if let Some(percent) = used {
+            self.tally.used(&given.campaign_id, percent);
+        }
+        self.tally.given_back();
+        batch.load.output_bytes += STATE_BYTES;
+        Ok(())
     }
 
     /// Resets the budgets of the campaign that the key names.
@@ -236,10 +276,25 @@ impl Duty for Settle {
             offset: message.offset(),
             time: self.clock.bound(message.timestamp().to_millis()),
         };
+        let asked = record::header(message, header::CONTROL);
+        let asks = |control: Control| asked == Some(control.word().as_bytes());
+        if asks(Control::StockPool) {
+            self.stock(batch, (partition, arrival), message)?;
+            return Ok(None);
+        }
         let Some(value) = message.payload() else {
-            match record::header(message, header::CONTROL) {
-                Some(word) if word == Control::ResetBudget.word().as_bytes() => {
+            match asked {
+                _ if asks(Control::Count) => {
+                    return self.take_count(batch, (partition, arrival), message);
+                }
+                _ if asks(Control::ResetBudget) => {
                     self.reset(batch, (partition, arrival), message)?;
+                }
+                _ if asks(Control::GiveBack) => {
+                    self.give_back(batch, (partition, arrival), message)?;
+                }
+                _ if asks(Control::DropPool) => {
+                    self.drop_pool(batch, (partition, arrival), message)?;
                 }
                 word => {
                     let reason = word.map_or(DeadLetterReason::NoValue, unknown);
@@ -270,7 +325,7 @@ impl Duty for Settle {
 
     fn has_answer(&self, until: Until) -> bool {
         match until {
-            Until::Schema(_) => true,
+            Until::Schema(_) | Until::Audiences(_) => true,
             Until::Campaigns(offset) => self.campaigns.budgets.has_read(offset),
         }
     }

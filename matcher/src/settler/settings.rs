@@ -16,13 +16,13 @@ pub struct SettlerSettings {
     pub group: String,
 
     /// Number of settlers, each a thread with its own consumer and transactional producer; all claims of a campaign are
-    /// settled by one of them
+    /// settled by one of them; with 0 this process settles none
     #[arg(
         id = "settler_workers",
         long = "settler-workers",
         env = "SETTLER_WORKERS",
         default_value_t = 1,
-        value_parser = clap::value_parser!(u16).range(1..=1024)
+        value_parser = clap::value_parser!(u16).range(0..=1024)
     )]
     pub workers: u16,
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use state::{Partition, StateError};
 
 use super::kept::{KeptMetrics, Shares};
-use super::restore::{RestoreError, Restores};
+use super::restore::{RestoreError, Restored, Restores};
 
 /// How long after its time something that waits is due: an event that was produced before is then surely here.
 const GRACE_MS: i64 = 500;
@@ -19,6 +19,8 @@ const DISK_LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Customers {
     partitions: BTreeMap<i32, Held>,
     restores: Restores,
+    /// Partitions whose customers are back, and that are not read yet.
+    back: Vec<i32>,
     shares: Shares,
     metrics: KeptMetrics,
     next_look: Instant,
@@ -35,6 +37,7 @@ impl Customers {
         Self {
             partitions: BTreeMap::new(),
             restores,
+            back: Vec::new(),
             shares: metrics.shares(),
             metrics,
             next_look: Instant::now(),
@@ -48,11 +51,19 @@ impl Customers {
             .try_for_each(|partition| self.restores.begin(*partition))
     }
 
-    /// A partition whose customers are back: it can be read.
-    pub(super) fn next_back(&mut self) -> Result<Option<i32>, RestoreError> {
-        let Some(restored) = self.restores.next() else {
-            return Ok(None);
-        };
+    /// A partition whose customers are back, and all else that its records may ask for: it can be read.
+    pub(super) fn next_back(
+        &mut self,
+        is_back: impl Fn(i32) -> bool,
+    ) -> Result<Option<i32>, RestoreError> {
+        while let Some(restored) = self.restores.next() {
+            self.take_back(restored)?;
+        }
+        let place = self.back.iter().position(|partition| is_back(*partition));
+        Ok(place.map(|place| self.back.swap_remove(place)))
+    }
+
+    fn take_back(&mut self, restored: Restored) -> Result<(), RestoreError> {
         let state = restored.outcome?;
         let (partition, took, course) = (restored.partition, restored.took, restored.course);
         tracing::info!(
@@ -66,13 +77,15 @@ impl Customers {
         self.metrics.restored(&course, took);
         let at_end = false;
         self.partitions.insert(partition, Held { state, at_end });
+        self.back.push(partition);
         self.count();
-        Ok(Some(partition))
+        Ok(())
     }
 
     /// Forgets partitions that are another worker's now.
     pub(super) fn let_go(&mut self, partition: i32) {
         self.restores.cancel(partition);
+        self.back.retain(|it| *it != partition);
         self.partitions.remove(&partition);
         self.count();
     }
@@ -96,7 +109,9 @@ impl Customers {
     /// Partitions in which something that waits is due, with the time that they have reached.
     pub(super) fn due(&self) -> Vec<(i32, i64)> {
         let now = Timestamp::now().as_millisecond();
-        let due = self.partitions.iter().filter_map(|(partition, held)| {
+        let read = self.partitions.iter();
+        let read = read.filter(|(partition, _)| !self.back.contains(partition));
+        let due = read.filter_map(|(partition, held)| {
             let time = if held.at_end { now } else { held.state.clock() };
             let time = time.saturating_sub(GRACE_MS);
             (held.state.first_due()? <= time).then_some((*partition, time))

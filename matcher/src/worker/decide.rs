@@ -13,12 +13,15 @@ use service::kafka::record;
 use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided, Winners};
 
 use super::Rebuild;
+use super::breakers::BreakerCounts;
 use super::clock::Clock;
 use super::dead_letters::DeadLetters;
 use super::duty::{Batch, Duty};
 use super::emit::{Emitter, Outputs, Written};
+use super::held_out::HeldOut;
 use super::metrics::{Tally, WorkerMetrics};
-use crate::campaigns::Counted;
+use crate::audiences::Audiences;
+use crate::campaigns::{Armed, Counted};
 use crate::group::Until;
 
 /// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
@@ -32,6 +35,7 @@ pub(crate) struct DecideSettings {
     pub(crate) events_topic: String,
     pub(crate) matches_topic: String,
     pub(crate) claims_topic: String,
+    pub(crate) refusals_topic: String,
     pub(crate) dead_letters_topic: String,
     pub(crate) times: EventTimes,
     /// How matches are written.
@@ -50,6 +54,8 @@ pub(crate) struct Decide {
     clock: Clock,
     emitter: Emitter,
     dead_letters: DeadLetters,
+    breakers: BreakerCounts,
+    audiences: Audiences,
     tally: Tally,
 }
 
@@ -58,13 +64,15 @@ impl Decide {
     pub(crate) fn new(
         settings: DecideSettings,
         reader: Reader,
-        (in_force, counted): (Arc<ArcSwap<RuleSet>>, Counted),
+        (in_force, counted, armed): (Arc<ArcSwap<RuleSet>>, Counted, Armed),
+        audiences: Audiences,
         metrics: WorkerMetrics,
     ) -> Self {
         let outputs = Outputs {
             matches: settings.matches_topic,
             claims: settings.claims_topic,
             events: settings.events_topic,
+            refusals: settings.refusals_topic,
         };
         Self {
             rules: in_force.load_full(),
@@ -76,6 +84,8 @@ impl Decide {
             clock: Clock::default(),
             emitter: Emitter::new(outputs, settings.encoding),
             dead_letters: DeadLetters::new(settings.dead_letters_topic),
+            breakers: BreakerCounts::new(armed),
+            audiences,
             tally: Tally::default(),
         }
     }
@@ -105,6 +115,47 @@ impl Decide {
         Ok(())
     }
 
+    /// Keeps the match of a granted claim, and writes what became of it at once.
+    fn keep_granted(
+        &mut self,
+        batch: &mut Batch,
+        partition: &mut Partition,
+        message: &BorrowedMessage<'_>,
+        arrival: Arrival,
+    ) -> Result<(), Rebuild> {
+        let asked = (
+            message.key(),
+            record::header(message, header::CONTROL_CLAIM),
+        );
+        match self.engine.granted(asked, arrival, partition) {
+            Ok(true) => self.tally.granted += 1,
+            Ok(false) => self.tally.came_again(),
+            Err(Undecided::Unread(Unread::Never(reason))) => {
+                return self.die(batch, message, &reason);
+            }
+            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
+                unreachable!("a claim has no schema, and its campaign was for its customer")
+            }
+            Err(Undecided::State(error)) => return Err(error.into()),
+        }
+        batch.load.output_bytes += STATE_BYTES;
+        self.follow(batch, message)
+    }
+
+    /// Writes what a record has made of matches.
+    fn follow(&mut self, batch: &mut Batch, message: &BorrowedMessage<'_>) -> Result<(), Rebuild> {
+        for sequel in self.engine.take_sequels() {
+            // The key of an event that was read is its customer.
+            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            let whose = (message.partition(), customer.unwrap_or_default());
+            let written =
+                (self.emitter).write_sequel(&batch.transaction, whose, &sequel, Some(message));
+            batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+            self.tally.followed(&sequel);
+        }
+        Ok(())
+    }
+
     /// Gives back what a refused claim took, and writes what its event wins instead.
     fn make_amends(
         &mut self,
@@ -126,7 +177,9 @@ impl Decide {
             Err(Undecided::Unread(Unread::Never(reason))) => {
                 return self.die(batch, message, &reason);
             }
-            Err(Undecided::Unread(Unread::Waiting(_))) => unreachable!("a claim has no schema"),
+            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
+                unreachable!("a claim has no schema, and its campaigns were for its customer")
+            }
             Err(Undecided::State(error)) => return Err(error.into()),
         };
         batch.load.output_bytes += STATE_BYTES;
@@ -135,17 +188,44 @@ impl Decide {
             let won = (*rule, *place);
             let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
+            self.breakers.matched(rule, arrival.time);
             let bytes = Self::count(&mut self.tally, &written, message.timestamp());
             batch.load.output_bytes += STATE_BYTES + bytes;
+        }
+        for (rule, place) in &amends.held_out {
+            let claim = amends.claim(rule, *place);
+            let kept = HeldOut::of_claim(&claim);
+            let written = self
+                .emitter
+                .write_held_out(&batch.transaction, Some(message), &kept);
+            batch.load.output_bytes += written.map_err(Rebuild::Produce)?;
+            self.tally.held_out += 1;
         }
         Ok(())
     }
 }
 
 impl Duty for Decide {
+    fn joined(&mut self) {
+        self.audiences.let_go_all();
+    }
+
+    fn bring_back(&mut self, partitions: &[i32]) {
+        self.audiences.bring_back(partitions);
+    }
+
+    fn is_back(&self, partition: i32) -> bool {
+        self.audiences.is_back(partition)
+    }
+
+    fn tend(&mut self) {
+        self.audiences.tend();
+    }
+
     fn begin(&mut self) {
         self.rules = self.in_force.load_full();
         self.tally = Tally::default();
+        self.breakers.begin();
     }
 
     fn take(
@@ -167,6 +247,10 @@ impl Duty for Decide {
             self.make_amends(batch, partition, message, arrival)?;
             return Ok(None);
         }
+        if control == Some(Control::Granted.word().as_bytes()) {
+            self.keep_granted(batch, partition, message, arrival)?;
+            return Ok(None);
+        }
         let record = Record {
             key: message.key(),
             value: message.payload(),
@@ -177,14 +261,19 @@ impl Duty for Decide {
             },
         };
         let mut winners = Winners::default();
+        let mut audiences = self.audiences.of(message.partition());
         let engine = &mut self.engine;
-        let decided = match control {
-            Some(word) => engine.control(word, message.key(), arrival, partition),
-            None => engine.decide(record, arrival, &self.rules, partition, &mut winners),
+        let decided = if let Some(word) = control {
+            engine.control(word, message.key(), arrival, partition)
+        } else {
+            let known = (partition, &mut audiences as &mut dyn state::Audiences);
+            engine.decide(record, arrival, &self.rules, known, &mut winners)
         };
         match decided {
             Ok(Decided::New(event, decided_at)) => {
+                self.breakers.event(arrival.time);
                 for rule in &winners.won {
+                    self.breakers.matched(rule, arrival.time);
                     let transaction = &batch.transaction;
                     let written = (self.emitter).write_won(
                         transaction,
@@ -195,6 +284,14 @@ impl Duty for Decide {
                     let written = written.map_err(Rebuild::Produce)?;
                     let bytes = Self::count(&mut self.tally, &written, message.timestamp());
                     batch.load.output_bytes += STATE_BYTES + bytes;
+                }
+                for rule in &winners.held_out {
+                    let place = (message.partition(), message.offset());
+                    let kept = HeldOut::of_event(rule, &event, place, &self.emitter.outputs);
+                    let written =
+                        (self.emitter).write_held_out(&batch.transaction, Some(message), &kept);
+                    batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
+                    self.tally.held_out += 1;
                 }
             }
             Ok(Decided::Duplicate(event)) => self.tally.repeated(event.event_type),
@@ -209,18 +306,13 @@ impl Duty for Decide {
             Err(Undecided::Unread(Unread::Waiting(schema))) => {
                 return Ok(Some(Until::Schema(schema)));
             }
+            Err(Undecided::Audiences) => {
+                return Ok(Some(Until::Audiences(message.partition())));
+            }
             Err(Undecided::Unread(Unread::Never(reason))) => self.die(batch, message, &reason)?,
             Err(Undecided::State(error)) => return Err(error.into()),
         }
-        for sequel in self.engine.take_sequels() {
-            // The key of an event that was read is its customer.
-            let customer = message.key().and_then(|key| std::str::from_utf8(key).ok());
-            let whose = (message.partition(), customer.unwrap_or_default());
-            let written =
-                (self.emitter).write_sequel(&batch.transaction, whose, &sequel, Some(message));
-            batch.load.output_bytes += STATE_BYTES + written.map_err(Rebuild::Produce)?;
-            self.tally.followed(&sequel);
-        }
+        self.follow(batch, message)?;
         self.tally.undefined_rewards += self.engine.take_undefined_rewards();
         Ok(None)
     }
@@ -236,10 +328,17 @@ impl Duty for Decide {
             let transaction = &batch.transaction;
             batch.load.output_bytes += match due {
                 Due::Match(won) => {
+                    self.breakers.matched(won.rule, time);
                     let written = self.emitter.write_due(transaction, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
                     Self::count(&mut self.tally, &written, when)
+                }
+                Due::HeldOut(kept) => {
+                    self.tally.held_out += 1;
+                    let kept = HeldOut::of_due(kept, number, &self.emitter.outputs);
+                    let written = self.emitter.write_held_out(transaction, None, &kept);
+                    written.map_err(Rebuild::Produce)?
                 }
                 Due::Sequel {
                     customer_id,
@@ -255,10 +354,18 @@ impl Duty for Decide {
         Ok(!due.is_empty())
     }
 
+    fn end(&mut self, batch: &mut Batch) -> Result<(), Rebuild> {
+        let claims = &self.emitter.outputs.claims;
+        let told = self.breakers.tell(&batch.transaction, claims);
+        batch.load.output_bytes += told.map_err(Rebuild::Produce)?;
+        Ok(())
+    }
+
     fn has_answer(&self, until: Until) -> bool {
         match until {
             Until::Schema(schema) => self.engine.has_answer(schema),
             Until::Campaigns(_) => true,
+            Until::Audiences(partition) => self.audiences.is_known(partition),
         }
     }
 
@@ -270,11 +377,14 @@ impl Duty for Decide {
     fn committed(&mut self, records: usize) {
         self.metrics.committed(&self.tally, records);
         self.dead_letters.committed();
+        self.breakers.committed();
     }
 
     fn too_large(&mut self) {
         self.dead_letters.too_large();
     }
 
-    fn let_go(&mut self, _: i32) {}
+    fn let_go(&mut self, partition: i32) {
+        self.audiences.let_go(partition);
+    }
 }

@@ -18,6 +18,20 @@ pub(crate) struct Batch {
 
 /// What a worker does with the records of its topic. Owned by its thread.
 pub(crate) trait Duty {
+    /// A consumer joins its group: no partition is here any more.
+    fn joined(&mut self) {}
+
+    /// Partitions came. They are read when all is there that their records may ask for.
+    fn bring_back(&mut self, _partitions: &[i32]) {}
+
+    /// Whether all is there that records of a partition may ask for, beside what is remembered.
+    fn is_back(&self, _partition: i32) -> bool {
+        true
+    }
+
+    /// Takes in what has come meanwhile; called all the time.
+    fn tend(&mut self) {}
+
     /// A batch begins; what an earlier one would have told is void.
     fn begin(&mut self);
 
@@ -38,6 +52,11 @@ pub(crate) trait Duty {
         partition: &mut Partition,
         at: (i32, i64),
     ) -> Result<bool, Rebuild>;
+
+    /// The batch is about to be committed: writes to the transaction what is told of it as a whole.
+    fn end(&mut self, _: &mut Batch) -> Result<(), Rebuild> {
+        Ok(())
+    }
 
     /// Whether what was waited for is known.
     fn has_answer(&self, until: Until) -> bool;

@@ -26,11 +26,12 @@ pub(super) struct Outputs {
     pub(super) claims: String,
     /// Where events come from.
     pub(super) events: String,
+    pub(super) refusals: String,
 }
 
 /// Writes matches and claims. What a campaign wins that has a budget is a claim.
 pub(super) struct Emitter {
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
     matches: MatchRecords,
     claim: Vec<u8>,
 }
@@ -65,12 +66,12 @@ impl Emitter {
             partition: message.partition(),
             offset: message.offset(),
         };
-        if !rule.totals().is_empty() {
+        if rule.is_claimed() {
             let claim = state::claim(rule, event, source, winners)
                 .expect("the engine lets nothing win without a reward");
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, rule, carried(message));
+            return self.send_claim(transaction, &claim.prize.key(), carried(message));
         }
         let reward = rule
             .reward(event)
@@ -84,6 +85,7 @@ impl Emitter {
             campaign_version: rule.version(),
             campaigns_offset: rule.offset(),
             reward,
+            variant: (rule.variant(event.customer_id)).map(|it| Cow::Borrowed(it.as_str())),
             source,
             kept: rule
                 .history()
@@ -115,10 +117,11 @@ impl Emitter {
             partition,
             offset: due.event.offset,
         };
-        if !due.rule.totals().is_empty() {
+        if due.rule.is_claimed() {
+            let claim = state::claim_due(due, source);
             self.claim.clear();
-            write_json(&state::claim_due(due, source), &mut self.claim);
-            return self.send_claim(transaction, due.rule, None);
+            write_json(&claim, &mut self.claim);
+            return self.send_claim(transaction, &claim.prize.key(), None);
         }
         let won = Won {
             event_id: &due.event.event_id,
@@ -129,6 +132,8 @@ impl Emitter {
             campaign_version: due.rule.version(),
             campaigns_offset: due.rule.offset(),
             reward: Cow::Borrowed(&*due.reward),
+            // What waits has no variants.
+            variant: None,
             source,
             kept: due.confirm_at.map(|confirm_at| Kept {
                 matched_at: due.matched_at,
@@ -147,16 +152,17 @@ impl Emitter {
         (rule, place): (&Rule, usize),
     ) -> Result<Written, KafkaError> {
         let claim = amends.claim(rule, place);
-        if !rule.totals().is_empty() {
+        if rule.is_claimed() {
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, rule, carried(message));
+            return self.send_claim(transaction, &claim.prize.key(), carried(message));
         }
-        let won = Won::of_claim(&claim);
+        // What holds its matches, or takes them back, is not won instead of another.
+        let won = Won::of_claim(&claim, None);
         (self.matches.write(transaction, won, carried(message))).map(Written::Match)
     }
 
-    /// Writes what became of a match after it was made. Returns its size in bytes.
+    /// Writes what became of a match after it was made, and what that gives back to budgets. Returns the bytes.
     pub(super) fn write_sequel(
         &mut self,
         transaction: &Open,
@@ -166,18 +172,42 @@ impl Emitter {
     ) -> Result<usize, KafkaError> {
         let headers = message.and_then(carried);
         let events = &self.outputs.events;
-        (self.matches).write_sequel(transaction, events, whose, sequel, headers)
+        let bytes = (self.matches).write_sequel(transaction, events, whose, sequel, headers)?;
+        Ok(bytes + self.give_back(transaction, sequel)?)
+    }
+
+    /// Tells the settler what a return gives back to budgets, if that is anything. Returns its size in bytes.
+    fn give_back(&self, transaction: &Open, sequel: &Sequel) -> Result<usize, KafkaError> {
+        let Some(given) = sequel.given_back() else {
+            return Ok(0);
+        };
+        let json = serde_json::to_string(&given).expect("a document is written without fail");
+        let headers = OwnedHeaders::new()
+            .insert(Header {
+                key: header::CONTROL,
+                value: Some(Control::GiveBack.word()),
+            })
+            .insert(Header {
+                key: header::CONTROL_GIVEN_BACK,
+                value: Some(&json),
+            });
+        let record = BaseRecord::<[u8], [u8]>::to(&self.outputs.claims)
+            .key(given.campaign_id.as_bytes())
+            .timestamp(now_in_millis().as_millisecond())
+            .headers(headers);
+        transaction.send(record)?;
+        Ok(json.len())
     }
 
     /// The partition is that of the campaign: all of its claims have one order.
     fn send_claim(
         &self,
         transaction: &Open,
-        rule: &Rule,
+        key: &str,
         headers: Option<OwnedHeaders>,
     ) -> Result<Written, KafkaError> {
         let mut record = BaseRecord::to(&self.outputs.claims)
-            .key(rule.id().as_str().as_bytes())
+            .key(key.as_bytes())
             .payload(&*self.claim)
             .timestamp(now_in_millis().as_millisecond());
         record.headers = headers;
@@ -220,7 +250,7 @@ impl Emitter {
 
 impl<'a> Won<'a> {
     /// The match that a claim becomes.
-    pub(crate) fn of_claim(claim: &'a Claim<'_>) -> Self {
+    pub(crate) fn of_claim(claim: &'a Claim<'_>, kept: Option<Kept>) -> Self {
         let source = &claim.source;
         Self {
             event_id: &claim.event_id,
@@ -231,13 +261,13 @@ impl<'a> Won<'a> {
             campaign_version: claim.prize.campaign_version,
             campaigns_offset: claim.prize.campaigns_offset,
             reward: Cow::Borrowed(&*claim.prize.reward),
+            variant: claim.prize.variant.as_deref().map(Cow::Borrowed),
             source: Source {
                 topic: Cow::Borrowed(&*source.topic),
                 partition: source.partition,
                 offset: source.offset,
             },
-            // Who has a budget holds nothing and takes nothing back.
-            kept: None,
+            kept,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Won<'a> {
     pub(crate) campaign_version: u64,
     pub(crate) campaigns_offset: i64,
     pub(crate) reward: Cow<'a, RawValue>,
+    pub(crate) variant: Option<Cow<'a, str>>,
     pub(crate) source: Source<'a>,
     /// When it was decided, and when it is confirmed, if something may become of it: as the customer's state has it.
     pub(crate) kept: Option<Kept>,
@@ -86,6 +87,7 @@ impl MatchRecords {
             matched_at,
             reward: won.reward,
             source: won.source,
+            variant: won.variant,
             status: match confirm_at {
                 Some(_) => MatchStatus::Pending,
                 None => MatchStatus::Granted,
@@ -136,6 +138,7 @@ impl MatchRecords {
             matched_at: moment(won.matched_at),
             reward: Cow::Borrowed(reward),
             source: source(won.offset),
+            variant: won.variant.as_deref().map(Cow::Borrowed),
             status: match reversal {
                 Some(_) => MatchStatus::Reversed,
                 None => MatchStatus::Confirmed,

@@ -28,6 +28,8 @@ pub struct WorkerMetrics {
     erased: IntCounter,
     claims: IntCounter,
     refused: IntCounter,
+    granted: IntCounter,
+    held_out: IntCounter,
 }
 
 /// Types come with events, that is from strangers, and a series of each lives as long as the process.
@@ -91,6 +93,14 @@ impl WorkerMetrics {
                 "matcher_claims_given_back_total",
                 "Refused claims whose limits were given back.",
             ),
+            granted: metrics.counter(
+                "matcher_claims_kept_total",
+                "Granted claims whose matches are held, or may be taken back.",
+            ),
+            held_out: metrics.counter(
+                "matcher_held_out_total",
+                "What was kept from customers who are in a campaign's holdout, and is recorded as a refusal.",
+            ),
         }
     }
 
@@ -113,6 +123,8 @@ impl WorkerMetrics {
         self.reversals.inc_by(tally.reversals);
         self.claims.inc_by(tally.claimed);
         self.refused.inc_by(tally.refused);
+        self.granted.inc_by(tally.granted);
+        self.held_out.inc_by(tally.held_out);
     }
 
     fn duplicates(&self, event_type: &str, count: u64) {
@@ -144,6 +156,8 @@ pub(super) struct Tally {
     reversals: u64,
     pub(super) claimed: u64,
     pub(super) refused: u64,
+    pub(super) granted: u64,
+    pub(super) held_out: u64,
 }
 
 impl Tally {

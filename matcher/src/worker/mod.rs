@@ -8,6 +8,7 @@
 //!
 //! Nothing is shared between workers but the campaigns and counters.
 
+mod breakers;
 mod clock;
 mod customers;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod decide;
 mod disk;
 mod duty;
 mod emit;
+mod held_out;
 mod kept;
 mod matches;
 mod metrics;
@@ -47,7 +49,7 @@ pub(crate) use self::disk::DiskMemory;
 pub(crate) use self::duty::{Batch, Duty};
 pub(crate) use self::emit::{carried, now_in_millis};
 pub(crate) use self::kept::KeptMetrics;
-pub(crate) use self::matches::{MatchRecords, Won};
+pub(crate) use self::matches::{Kept, MatchRecords, Won};
 pub(crate) use self::metrics::SECONDS;
 pub use self::metrics::WorkerMetrics;
 pub use self::pace::Pace;
@@ -185,6 +187,7 @@ impl<D: Duty> Worker<D> {
         )?;
         let restores = Restores::new(self.settings.memory.clone());
         let mut customers = Customers::new(restores, self.surroundings.kept_metrics.clone());
+        self.duty.joined();
         self.surroundings.component.ready();
         let mut state = State::Idle(idle);
         let mut supply = Supply::Dry;
@@ -194,8 +197,11 @@ impl<D: Duty> Worker<D> {
             while let Some(change) = group.next_change() {
                 state = self.rebalance(&mut group, &mut customers, state, change)?;
             }
-            customers.bring_back(&group.settle()?)?;
-            while let Some(partition) = customers.next_back()? {
+            let arrived = group.settle()?;
+            customers.bring_back(&arrived)?;
+            self.duty.bring_back(&arrived);
+            self.duty.tend();
+            while let Some(partition) = customers.next_back(|it| self.duty.is_back(it))? {
                 group.read(partition)?;
             }
             group.go_on(|until| self.duty.has_answer(until))?;
@@ -349,7 +355,7 @@ impl<D: Duty> Worker<D> {
         customers: &mut Customers,
         state: State,
     ) -> Result<Idle, Rebuild> {
-        let batch = match state {
+        let mut batch = match state {
             State::Idle(idle) => return Ok(idle),
             State::Batch(batch) => batch,
         };
@@ -362,6 +368,7 @@ impl<D: Duty> Worker<D> {
             customers.roll_back();
             return self.abandon(group, batch.transaction.abort()?);
         };
+        self.duty.end(&mut batch)?;
         let mut written = Vec::new();
         for (number, partition) in customers.changed(&|it| self.duty.sweep(it))? {
             let changelog = &self.settings.memory.changelog.topic;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value as Json;
 
-use super::{Condition, Explanation, Findings, HistoryFinding, Or, Part};
+use super::{Condition, ExperimentFinding, Explanation, Findings, HistoryFinding, Or, Part};
 use crate::problem::clip;
 use crate::reward::RewardFinding;
 
@@ -13,7 +13,11 @@ const FAILED: char = '✗';
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let verdict = if self.wins { "match" } else { "no match" };
+        let verdict = match () {
+            () if self.wins => "match",
+            () if self.is_held_out() => "held out",
+            () => "no match",
+        };
         write!(f, "{}: {verdict}", self.campaign_id)?;
         let status = &self.status;
         line(f, 1, status.held, format_args!("status: {}", status.found))?;
@@ -47,6 +51,7 @@ impl Display for Explanation {
         }
         findings(f, 1, &self.when)?;
         self.reward.iter().try_for_each(|found| reward(f, found))?;
+        (self.experiment.iter()).try_for_each(|found| experiment(f, found))?;
         self.history.iter().try_for_each(|found| {
             let path = found.pointer[1..].replace('/', ".");
             let HistoryFinding {
@@ -72,6 +77,27 @@ fn reward(f: &mut Formatter<'_>, found: &RewardFinding) -> fmt::Result {
         write!(f, " has no value; {why}")?;
     }
     Ok(())
+}
+
+fn experiment(f: &mut Formatter<'_>, found: &ExperimentFinding) -> fmt::Result {
+    if let Some(share) = found.holdout {
+        let is = if found.held { "is not" } else { "is" };
+        line(
+            f,
+            1,
+            found.held,
+            format_args!("holdout: {share}; the customer {is} held out"),
+        )?;
+    }
+    match &found.variant {
+        Some(variant) => line(
+            f,
+            1,
+            true,
+            format_args!("variants: the customer has {variant}"),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// One line, or what begins one; `depth` counts the steps that it is moved to the right.

@@ -19,6 +19,7 @@ pub struct Returns {
     amounts: Option<(Field, Field)>,
     within: Span,
     limits: UsedLimits,
+    budget: UsedLimits,
     minor_units: Option<u32>,
 }
 
@@ -46,6 +47,7 @@ impl Returns {
             amounts: amounts.map(|(amount, of)| (field(amount), field(of))),
             within: reverse_on.within,
             limits: reverse_on.limits,
+            budget: reverse_on.budget,
             minor_units: campaign.reward.currency.as_deref().and_then(minor_units),
         }
     }
@@ -132,7 +134,12 @@ impl Returns {
         self.minor_units
     }
 
-    /// What becomes of what a match used of its limits.
+    /// What becomes of what the match used of the campaign's budgets.
+    pub fn budget(&self) -> UsedLimits {
+        self.budget
+    }
+
+    /// What becomes of what the match used of the customer's limits.
     pub fn limits(&self) -> UsedLimits {
         self.limits
     }

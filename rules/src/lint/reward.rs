@@ -1,18 +1,20 @@
 //! What is strange in a reward.
 
-use schemas::{Campaign, Reward, RewardAmount, RewardKind};
+use schemas::{Reward, RewardAmount, RewardKind};
 
 use super::{Asked, asked};
 use crate::check::CampaignProblem;
 use crate::pattern::Pattern;
 use crate::reward::{Worth, pointer};
 
-/// Nothing of a reward that does not compile.
-pub(super) fn of(campaign: &Campaign, pattern: &Pattern) -> Vec<CampaignProblem> {
-    let reward = &campaign.reward;
-    let mut warnings = needed(campaign, pattern);
+/// Nothing of a reward that does not compile. `place` is the pointer of what has it: the campaign, or one of its variants.
+pub(super) fn of(reward: &Reward, place: &str, pattern: &Pattern) -> Vec<CampaignProblem> {
+    let mut warnings = needed(reward, pattern);
     warnings.extend(unknown_kind(reward));
     warnings.extend(parts_of_a_minor_unit(reward));
+    for warning in &mut warnings {
+        warning.pointer.insert_str(0, place);
+    }
     warnings
 }
 
@@ -46,8 +48,8 @@ fn parts_of_a_minor_unit(reward: &Reward) -> Option<CampaignProblem> {
 }
 
 /// Fields that a reward cannot do without, and that some event may win without.
-fn needed(campaign: &Campaign, pattern: &Pattern) -> Vec<CampaignProblem> {
-    let Ok(worth) = Worth::compile(&campaign.reward) else {
+fn needed(reward: &Reward, pattern: &Pattern) -> Vec<CampaignProblem> {
+    let Ok(worth) = Worth::compile(reward) else {
         return Vec::new();
     };
     let ways: Vec<Vec<Asked<'_>>> = (pattern.conjunctions().iter())
@@ -90,8 +92,6 @@ fn needed(campaign: &Campaign, pattern: &Pattern) -> Vec<CampaignProblem> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value as Json, json};
-
-    use super::*;
 
     fn codes(when: &Json, reward: &Json) -> Vec<String> {
         let document = json!({"id": "c", "name": "c", "when": when, "reward": reward});

@@ -115,7 +115,7 @@ mod tests {
             "campaigns_offset": 0, "customer_id": "c", "event_type": "t", "occurred_at": TIME,
             "matched_at": TIME, "reward": {"kind": "custom"},
             "source": {"topic": "events", "partition": 0, "offset": 0},
-            "status": "reversed", "confirm_at": TIME, "confirmed_at": TIME, "reversed_total": "1",
+            "variant": "a", "status": "reversed", "confirm_at": TIME, "confirmed_at": TIME, "reversed_total": "1",
             "reversal": {
                 "reversal_id": "r:e:ten", "event_id": "r", "event_type": "t", "occurred_at": TIME,
                 "amount": "1", "whole": false, "reversed_at": TIME,

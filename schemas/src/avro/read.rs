@@ -92,6 +92,7 @@ fn won_of(root: Node<'_>) -> Result<Match<'static>, String> {
         matched_at: moment(root, "matched_at")?,
         reward: Cow::Owned(reward),
         source: source(root)?,
+        variant: optional(root, "variant", owned)?,
         status: match present(root, "status") {
             Some(status) => status_of(text("status", status)?)?,
             None => MatchStatus::Granted,

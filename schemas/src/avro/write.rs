@@ -131,6 +131,7 @@ impl Out<'_> {
         self.nullable(won.confirmed_at, Self::micros);
         self.nullable(won.reversed_total, Self::amount);
         self.nullable(won.reversal.as_ref(), Self::reversal);
+        self.nullable(won.variant.as_deref(), Self::text);
     }
 
     fn source(&mut self, source: &Source<'_>) {

@@ -236,6 +236,7 @@ fn what_becomes_of_a_match_later_comes_back_and_what_older_releases_wrote_is_gra
     let schema = contract("matches").schema;
     let mut won = match_json();
     won["confirm_at"] = "2026-12-08T09:30:00.123456Z".into();
+    won["variant"] = "double".into();
     for status in ["pending", "confirmed", "reversed"] {
         won["status"] = status.into();
         if status == "confirmed" {
@@ -261,7 +262,7 @@ fn what_becomes_of_a_match_later_comes_back_and_what_older_releases_wrote_is_gra
     fields.truncate(11);
     assert_eq!(fields[10]["name"], "source");
     let value = written_match(&match_json(), WRITTEN);
-    let value = &value[..value.len() - 12];
+    let value = &value[..value.len() - 13];
     let mut reader = reader(&older.to_string());
     assert_eq!(read("matches", &mut reader, value), match_json());
 }
@@ -482,22 +483,22 @@ fn a_state_that_a_later_release_brings_is_a_draft() {
 
 #[test]
 fn what_a_later_release_asks_of_matches_is_not_ignored() {
-    // Without its holdout a campaign would pay more than it says.
-    let holdout =
-        json!({"name": "holdout", "type": ["null", "string"], "default": null, "doc": "d"});
+    // Without its audience a campaign would pay more than it says.
+    let audience =
+        json!({"name": "audience", "type": ["null", "string"], "default": null, "doc": "d"});
     let mut later: Json = serde_json::from_str(contract("campaigns").schema).unwrap();
-    later["fields"].as_array_mut().unwrap().push(holdout);
+    later["fields"].as_array_mut().unwrap().push(audience);
     let later = later.to_string();
-    let with = |holdout: Avro| {
+    let with = |audience: Avro| {
         let mut fields = fields(&written("campaigns"), contract("campaigns").schema);
-        fields.push(("holdout".into(), holdout));
+        fields.push(("audience".into(), audience));
         reader(&later).read_campaign(Encoded::plain(&value(fields, &later)))
     };
     assert!(with(Avro::Union(0, Avro::Null.into())).is_ok());
     let limited = Avro::Union(1, Avro::String("no".into()).into());
     let error = with(limited).unwrap_err();
     assert!(
-        error.to_string().contains("holdout is not supported"),
+        error.to_string().contains("invalid type: string \"no\""),
         "{error}"
     );
 }

@@ -21,6 +21,10 @@ pub enum Scope {
     CustomersRead,
     /// Forget a customer everywhere.
     CustomersErase,
+    /// See audiences, and who is in them.
+    AudiencesRead,
+    /// Put customers in audiences and take them out.
+    AudiencesWrite,
     /// See dead letters and send them through again.
     DeadLettersRedrive,
 }
@@ -32,13 +36,15 @@ pub struct UnknownScope(String);
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::EventsWrite,
         Self::CampaignsRead,
         Self::CampaignsWrite,
         Self::MatchesRead,
         Self::CustomersRead,
         Self::CustomersErase,
+        Self::AudiencesRead,
+        Self::AudiencesWrite,
         Self::DeadLettersRedrive,
     ];
 
@@ -51,6 +57,8 @@ impl Scope {
             Self::MatchesRead => "matches:read",
             Self::CustomersRead => "customers:read",
             Self::CustomersErase => "customers:erase",
+            Self::AudiencesRead => "audiences:read",
+            Self::AudiencesWrite => "audiences:write",
             Self::DeadLettersRedrive => "dead-letters:redrive",
         }
     }
@@ -73,7 +81,7 @@ impl FromStr for Scope {
 
 /// A set of scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Scopes(u8);
+pub struct Scopes(u16);
 
 impl Scopes {
     /// These scopes.
@@ -88,7 +96,7 @@ impl Scopes {
 
     /// Whether that scope is among them.
     pub const fn contains(self, scope: Scope) -> bool {
-        self.0 & (1 << scope as u8) != 0
+        self.0 & (1 << scope as u16) != 0
     }
 
     /// Whether there are none.
@@ -108,7 +116,7 @@ impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         let bits = scopes
             .into_iter()
-            .fold(0, |bits, scope| bits | 1 << scope as u8);
+            .fold(0, |bits, scope| bits | 1 << scope as u16);
         Self(bits)
     }
 }

@@ -4,6 +4,7 @@ pub mod clients;
 pub mod config;
 pub mod contact;
 pub mod partitioner;
+pub mod partitions;
 pub mod reader;
 pub mod record;
 pub mod topics;

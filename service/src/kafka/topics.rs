@@ -73,6 +73,11 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
         topic(
             &topics.customer_state_topic,
             partitions,
+            &[compacted.clone(), gone.clone()],
+        ),
+        topic(
+            &topics.audience_members_topic,
+            partitions,
             &[compacted.clone(), gone],
         ),
         topic(&topics.budget_state_topic, partitions, &[compacted]),

@@ -38,6 +38,7 @@ fn customer(rules: &[&Rule], events: &[(&str, &str, Json)]) -> Customer {
             event: &event,
             offset,
             now: at,
+            memberships: crate::Memberships::default(),
         };
         judge(&mut concerned, occasion, &mut customer, &mut Vec::new());
     }

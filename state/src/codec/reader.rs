@@ -2,11 +2,15 @@
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemas::Counted;
 
-use super::{EVENTS, EVER, FIRST, FOR, HASH, NOTHING, NUMBER, SESSION, STRETCHES, TOTAL, VERSION};
+use super::{
+    ASKED, CODES, EVENTS, EVER, FIRST, FOR, FREE, GRANTED, HASH, NOTHING, NUMBER, SECOND, SESSION,
+    STRETCHES, TOTAL, VERSION,
+};
 use crate::customer::{Customer, Kept, Retention, Seen, Waiting};
 use crate::memory::{Memory, Remembered, Sum, Taken};
-use crate::open::{EarlyReturn, OpenMatch, Returnable};
+use crate::open::{Budgeted, EarlyReturn, OpenMatch, Returnable};
 use crate::partition::Progress;
 
 /// The bytes of a record, and how far they are read.
@@ -97,10 +101,17 @@ impl Input<'_> {
             return Ok(customer);
         }
         for _ in 0..self.count()? {
-            customer.open.push(self.open()?);
+            let mut won = self.open()?;
+            if version > SECOND {
+                won.budget = self.budgeted()?;
+                won.variant = self.optional(Self::text)?;
+            }
+            customer.open.push(won);
         }
         for _ in 0..self.count()? {
-            customer.early.push(self.early()?);
+            let mut early = self.early()?;
+            early.has_found = version > SECOND && self.truth()?;
+            customer.early.push(early);
         }
         Ok(customer)
     }
@@ -122,7 +133,30 @@ impl Input<'_> {
             returns: self.optional(Self::returnable)?,
             reversed: self.decimal()?,
             is_reversed: self.truth()?,
+            budget: None,
+            variant: None,
         })
+    }
+
+    pub(super) fn budgeted(&mut self) -> Result<Option<Budgeted>, Stop> {
+        match self.byte()? {
+            FREE => Ok(None),
+            ASKED => Ok(Some(Budgeted::Asked)),
+            GRANTED => {
+                let claim = self.signed()?;
+                let mut counted = Vec::new();
+                for _ in 0..self.count()? {
+                    counted.push(Counted {
+                        identity: self.fixed()?,
+                        by: self.optional(Self::text)?,
+                        value: self.optional(Self::text)?,
+                        period: self.optional(Self::signed)?,
+                    });
+                }
+                Ok(Some(Budgeted::Granted { claim, counted }))
+            }
+            _ => Err(Stop::Broken),
+        }
     }
 
     pub(super) fn returnable(&mut self) -> Result<Returnable, Stop> {
@@ -157,6 +191,7 @@ impl Input<'_> {
             taken: self
                 .optional(Self::decimal)?
                 .map_or(rules::history::Taken::Whole, rules::history::Taken::Part),
+            has_found: false,
         })
     }
 
@@ -265,6 +300,11 @@ impl Input<'_> {
                 Ok(Memory::Stretches(stretches))
             }
             TOTAL => self.sum().map(Memory::Total),
+            CODES => {
+                let count = self.count()?;
+                let codes = (0..count).map(|_| self.text()).collect::<Result<_, _>>()?;
+                Ok(Memory::Codes(codes))
+            }
             _ => Err(Stop::Broken),
         }
     }

@@ -1,11 +1,12 @@
 use jiff::Timestamp;
 use rules::history::Taken as Returned;
 use rust_decimal::Decimal;
+use schemas::Counted;
 
 use super::*;
 use crate::customer::Seen;
 use crate::memory::{Memory, Sum};
-use crate::open::{EarlyReturn, OpenMatch, Returnable};
+use crate::open::{Budgeted, EarlyReturn, OpenMatch, Returnable};
 
 /// A customer as the first release wrote it: one event seen, a sum over all time, and an event that waits.
 const FIRST_RELEASE: &[u8] = &[
@@ -40,6 +41,8 @@ fn open() -> OpenMatch {
         }),
         reversed: Decimal::new(333, 2),
         is_reversed: false,
+        budget: None,
+        variant: None,
     }
 }
 
@@ -85,6 +88,7 @@ fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
             occurred_at: Timestamp::new(-1, -5).unwrap(),
             offset: 8,
             taken,
+            has_found: false,
         });
     }
     let mut written = Vec::new();
@@ -98,6 +102,70 @@ fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
             Err(StateError::Broken { .. })
         ));
     }
-    written[0] = 3;
-    assert_eq!(read(&written), Err(StateError::Version(3)));
+    written[0] = 4;
+    assert_eq!(read(&written), Err(StateError::Version(4)));
+}
+
+#[test]
+fn what_the_settler_has_to_say_comes_back_and_who_has_nothing_of_it_is_written_as_before() {
+    let mut customer = read(FIRST_RELEASE).unwrap();
+    let counted = |by: Option<&str>, value: Option<&str>, period| Counted {
+        identity: 9,
+        by: by.map(Into::into),
+        value: value.map(Into::into),
+        period,
+    };
+    let granted = Budgeted::Granted {
+        claim: 41,
+        counted: vec![
+            counted(None, None, None),
+            counted(Some("payload.store"), None, Some(-86_400_000)),
+            counted(Some("payload.store"), Some("x"), Some(0)),
+        ],
+    };
+    for budget in [Budgeted::Asked, granted] {
+        customer.open.push(OpenMatch {
+            budget: Some(budget),
+            ..open()
+        });
+    }
+    customer.open.push(open());
+    customer.early.push(EarlyReturn {
+        identity: 1,
+        tie: 2,
+        within: 3,
+        event_id: "r".into(),
+        event_type: "refund".into(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        offset: 8,
+        taken: Returned::Whole,
+        has_found: true,
+    });
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written[0], 3);
+    assert_eq!(read(&written).unwrap(), customer);
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_variant_comes_back_and_costs_a_version_only_where_there_is_one() {
+    let mut customer = read(FIRST_RELEASE).unwrap();
+    let variant = Some("double".into());
+    customer.open = vec![open(), OpenMatch { variant, ..open() }];
+    let mut written = Vec::new();
+    write(&customer, &mut written);
+    assert_eq!(written[0], 3);
+    assert_eq!(read(&written).unwrap(), customer);
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
 }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{EVENTS, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
+use super::{ASKED, CODES, EVENTS, FREE, GRANTED, HASH, NOTHING, NUMBER, STRETCHES, TOTAL};
 use crate::memory::{Memory, Sum, Taken};
-use crate::open::{EarlyReturn, OpenMatch};
+use crate::open::{Budgeted, EarlyReturn, OpenMatch};
 
 /// Appends to the bytes of a record.
 pub(super) struct Writer<'a>(pub(super) &'a mut Vec<u8>);
@@ -79,6 +79,25 @@ impl Writer<'_> {
         self.0.push(won.is_reversed.into());
     }
 
+    /// What the settler has to say of a match.
+    pub(super) fn budgeted(&mut self, budget: Option<&Budgeted>) {
+        match budget {
+            None => self.0.push(FREE),
+            Some(Budgeted::Asked) => self.0.push(ASKED),
+            Some(Budgeted::Granted { claim, counted }) => {
+                self.0.push(GRANTED);
+                self.signed(*claim);
+                self.count(counted.len());
+                for counted in counted {
+                    self.fixed(counted.identity);
+                    self.optional(counted.by.as_deref(), Self::text);
+                    self.optional(counted.value.as_deref(), Self::text);
+                    self.optional(counted.period, Self::signed);
+                }
+            }
+        }
+    }
+
     pub(super) fn early(&mut self, early: &EarlyReturn) {
         self.fixed(early.identity);
         self.fixed(early.tie);
@@ -141,6 +160,13 @@ impl Writer<'_> {
             Memory::Total(sum) => {
                 self.0.push(TOTAL);
                 self.sum(sum);
+            }
+            Memory::Codes(codes) => {
+                self.0.push(CODES);
+                self.count(codes.len());
+                for code in codes {
+                    self.text(code);
+                }
             }
         }
     }

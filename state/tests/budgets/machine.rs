@@ -1,52 +1,19 @@
 //! Two matchers and a settler with their logs, as the matcher's process has them.
 
-use std::collections::{BTreeMap, VecDeque};
+mod settler;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rules::decide::Record;
 use rules::{Rule, RuleSet};
-use schemas::{Campaign, CampaignId, Claim, Limits, Reader, Source, Span};
-use state::settle::{Settled, reset, settle};
-use state::{Arrival, Decided, Engine, EventTimes, Partition, Winners, claim};
+use schemas::{Amount, Campaign, GivenBack, Limits, Reader, Source, Span};
+use state::{
+    Arrival, Decided, Due, Engine, EventTimes, Members, Partition, Sequel, Winners, claim,
+};
 
+use super::records::{Asked, Incoming, Said, SettledRecord, What};
 use super::scene::{Buy, End, Scene};
-
-/// A record of a partition of `events`.
-enum Incoming {
-    Event {
-        customer: String,
-        json: String,
-    },
-    /// A control record: the claim was refused.
-    Refused {
-        customer: String,
-        claim: String,
-    },
-}
-
-/// A record of `claims`.
-enum Asked {
-    Claim(Box<Claim<'static>>),
-    Reset(String),
-}
-
-/// A match.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Won {
-    pub(crate) event: String,
-    pub(crate) customer: String,
-    pub(crate) campaign: String,
-}
-
-/// What the settler decided, in the order of its log.
-pub(crate) struct SettledClaim {
-    /// None: the budgets of that campaign were reset.
-    pub(crate) claim: Option<Claim<'static>>,
-    pub(crate) campaign: String,
-    /// The campaign as it was then.
-    pub(crate) document: Campaign,
-    pub(crate) granted: bool,
-}
 
 /// The time of all records: that of the first events.
 const NOW: i64 = 1_793_361_600_000;
@@ -69,8 +36,8 @@ pub(crate) struct Machine {
     next: usize,
     budgets: Partition,
     changelog: Changelog,
-    pub(crate) matches: Vec<Won>,
-    pub(crate) settled: Vec<SettledClaim>,
+    pub(crate) matches: Vec<Said>,
+    pub(crate) settled: Vec<SettledRecord>,
     /// Campaigns that won because another was refused.
     pub(crate) instead: usize,
     pub(crate) marks: usize,
@@ -89,6 +56,52 @@ fn restored(changelog: &Changelog) -> Partition {
         partition.restore(key, value.as_deref()).unwrap();
     }
     partition
+}
+
+/// What a batch of a matcher writes.
+#[derive(Default)]
+struct Written {
+    matches: Vec<Said>,
+    claims: Vec<Asked>,
+    instead: usize,
+}
+
+impl Written {
+    fn won(&mut self, event: &str, customer: &str, (campaign, amount): (&str, Amount)) {
+        self.matches.push(Said {
+            event: event.to_owned(),
+            customer: customer.to_owned(),
+            campaign: campaign.to_owned(),
+            what: What::Won {
+                amount: amount.decimal(),
+            },
+        });
+    }
+
+    /// What became of a match, and what that gives back.
+    fn follow(&mut self, customer: &str, sequel: &Sequel) {
+        let won = &sequel.won;
+        let what = match &sequel.reversal {
+            None => What::Confirmed,
+            Some(reversal) => What::Reversed {
+                by: reversal.event_id.to_string(),
+                amount: reversal.amount.unwrap_or_default(),
+                whole: won.is_reversed,
+            },
+        };
+        self.matches.push(Said {
+            event: won.event_id.to_string(),
+            customer: customer.to_owned(),
+            campaign: won.campaign_id.to_string(),
+            what,
+        });
+        if let Some(given) = sequel.given_back() {
+            // As a header of a record of `claims`.
+            let json = serde_json::to_string(&given).unwrap();
+            let given: GivenBack<'static> = serde_json::from_str(&json).unwrap();
+            self.claims.push(Asked::GiveBack(given));
+        }
+    }
 }
 
 impl Machine {
@@ -146,71 +159,11 @@ impl Machine {
     }
 
     pub(crate) fn matcher(&mut self, number: usize, records: usize, end: End) {
-        let (mut won, mut claims, mut instead) = (Vec::new(), Vec::new(), 0);
+        let mut written = Written::default();
         let matcher = &mut self.matchers[number];
         let next = matcher.log.len().min(matcher.next + records);
         for offset in matcher.next..next {
-            let arrival = Arrival {
-                offset: i64::try_from(offset).unwrap(),
-                time: NOW,
-            };
-            match &matcher.log[offset] {
-                Incoming::Event { customer, json } => {
-                    let record = Record {
-                        key: Some(customer.as_bytes()),
-                        value: Some(json.as_bytes()),
-                        schema_header: None,
-                    };
-                    let mut winners = Winners::default();
-                    let partition = &mut matcher.partition;
-                    let decided = (matcher.engine).decide(
-                        record,
-                        arrival,
-                        &self.rules,
-                        partition,
-                        &mut winners,
-                    );
-                    let Decided::New(event, _) = decided.unwrap() else {
-                        continue;
-                    };
-                    for rule in &winners.won {
-                        if rule.totals().is_empty() {
-                            won.push(Won {
-                                event: event.event_id.to_owned(),
-                                customer: customer.clone(),
-                                campaign: rule.id().to_string(),
-                            });
-                            continue;
-                        }
-                        let source = Source {
-                            topic: "events".into(),
-                            partition: i32::try_from(number).unwrap(),
-                            offset: arrival.offset,
-                        };
-                        let claim = claim(rule, &event, source, &winners).unwrap();
-                        claims.push(claim.into_owned());
-                    }
-                }
-                Incoming::Refused { customer, claim } => {
-                    let asked = (Some(customer.as_bytes()), Some(claim.as_bytes()));
-                    let partition = &mut matcher.partition;
-                    let amends = (matcher.engine).refused(asked, arrival, &self.rules, partition);
-                    let amends = amends.unwrap().unwrap();
-                    for (rule, place) in &amends.won {
-                        instead += 1;
-                        let next = amends.claim(rule, *place);
-                        if rule.totals().is_empty() {
-                            won.push(Won {
-                                event: next.event_id.to_string(),
-                                customer: customer.clone(),
-                                campaign: next.prize.campaign_id.to_string(),
-                            });
-                        } else {
-                            claims.push(next.into_owned());
-                        }
-                    }
-                }
-            }
+            matcher.take(number, offset, &self.rules, &mut written);
         }
         match end {
             End::Abort => matcher.partition.roll_back(),
@@ -218,81 +171,46 @@ impl Machine {
             End::Commit => {
                 commit(&mut matcher.partition, &mut matcher.changelog);
                 matcher.next = next;
-                self.matches.append(&mut won);
-                self.instead += instead;
-                let claims = claims.into_iter().map(|it| Asked::Claim(Box::new(it)));
-                self.claims.extend(claims);
+                self.write(written);
             }
         }
     }
 
-    pub(crate) fn settler(&mut self, records: usize, end: End) {
-        let (mut matches, mut settled_claims) = (Vec::new(), Vec::new());
-        let mut refused = VecDeque::new();
-        let mut marks = 0;
-        let next = self.claims.len().min(self.next + records);
-        for offset in self.next..next {
-            let arrival = Arrival {
-                offset: i64::try_from(offset).unwrap(),
-                time: NOW,
-            };
-            match &self.claims[offset] {
-                Asked::Reset(campaign) => {
-                    reset(campaign, arrival, &mut self.budgets).unwrap();
-                    settled_claims.push(SettledClaim {
-                        claim: None,
-                        campaign: campaign.clone(),
-                        document: self.campaigns[campaign].campaign(),
-                        granted: false,
-                    });
-                }
-                Asked::Claim(claim) => {
-                    let id = CampaignId::new(&*claim.prize.campaign_id).unwrap();
-                    let rule = self.rules.rule(&id);
-                    let settled = settle(claim, arrival, rule, &mut self.budgets).unwrap();
-                    let granted = match settled {
-                        Settled::Granted { marks: told, .. } => {
-                            marks += told.len();
-                            matches.push(Won {
-                                event: claim.event_id.to_string(),
-                                customer: claim.customer_id.to_string(),
-                                campaign: id.to_string(),
-                            });
-                            true
-                        }
-                        Settled::Refused { marks: told, .. } => {
-                            marks += told.len();
-                            let json = serde_json::to_string(claim).unwrap();
-                            let number = usize::try_from(claim.source.partition).unwrap();
-                            refused.push_back((number, claim.customer_id.to_string(), json));
-                            false
-                        }
-                        Settled::TakenBefore => panic!("{offset} is new"),
-                    };
-                    settled_claims.push(SettledClaim {
-                        claim: Some((**claim).clone()),
-                        campaign: id.to_string(),
-                        document: self.campaigns[id.as_str()].campaign(),
-                        granted,
-                    });
-                }
+    /// What is held until then is confirmed.
+    pub(crate) fn due(&mut self, number: usize, until: i64, end: End) {
+        let mut written = Written::default();
+        let matcher = &mut self.matchers[number];
+        loop {
+            let due = (matcher.engine).next_due(until, &self.rules, &mut matcher.partition);
+            let due = due.unwrap();
+            if due.is_empty() {
+                break;
+            }
+            for due in &due {
+                let Due::Sequel {
+                    customer_id,
+                    sequel,
+                } = due
+                else {
+                    panic!("nothing waits");
+                };
+                written.follow(customer_id, sequel);
             }
         }
         match end {
-            End::Abort => self.budgets.roll_back(),
-            End::Crash => self.budgets = restored(&self.changelog),
+            End::Abort => matcher.partition.roll_back(),
+            End::Crash => matcher.partition = restored(&matcher.changelog),
             End::Commit => {
-                commit(&mut self.budgets, &mut self.changelog);
-                self.next = next;
-                self.matches.append(&mut matches);
-                self.settled.append(&mut settled_claims);
-                self.marks += marks;
-                for (number, customer, claim) in refused {
-                    let log = &mut self.matchers[number].log;
-                    log.push(Incoming::Refused { customer, claim });
-                }
+                commit(&mut matcher.partition, &mut matcher.changelog);
+                self.write(written);
             }
         }
+    }
+
+    fn write(&mut self, mut written: Written) {
+        self.matches.append(&mut written.matches);
+        self.claims.append(&mut written.claims);
+        self.instead += written.instead;
     }
 
     /// The campaign as it is now.
@@ -311,5 +229,89 @@ impl Machine {
             .iter()
             .find_map(|it| it.partition.customer(id).unwrap());
         found.unwrap_or_default()
+    }
+
+    /// What is remembered of a budget's account.
+    pub(crate) fn account(&self, id: &str) -> state::Customer {
+        self.budgets.customer(id).unwrap().unwrap_or_default()
+    }
+
+    /// The events of a partition, in their order.
+    pub(crate) fn events(&self, number: usize) -> impl Iterator<Item = &str> {
+        let log = self.matchers[number].log.iter();
+        log.filter_map(|it| match it {
+            Incoming::Event { json, .. } => Some(&**json),
+            Incoming::Refused { .. } | Incoming::Granted { .. } => None,
+        })
+    }
+}
+
+impl Matcher {
+    fn take(&mut self, number: usize, offset: usize, rules: &RuleSet, written: &mut Written) {
+        let arrival = Arrival {
+            offset: i64::try_from(offset).unwrap(),
+            time: NOW,
+        };
+        let partition = &mut self.partition;
+        let whose = match &self.log[offset] {
+            Incoming::Event { customer, json } => {
+                let record = Record {
+                    key: Some(customer.as_bytes()),
+                    value: Some(json.as_bytes()),
+                    schema_header: None,
+                };
+                let mut winners = Winners::default();
+                let decided = (self.engine).decide(
+                    record,
+                    arrival,
+                    rules,
+                    (partition, &mut &Members::default()),
+                    &mut winners,
+                );
+                let Decided::New(event, _) = decided.unwrap() else {
+                    return;
+                };
+                for rule in &winners.won {
+                    if rule.totals().is_empty() {
+                        let amount = rule.amount(&event).unwrap().unwrap_or(Amount::ZERO);
+                        let won = (rule.id().as_str(), amount);
+                        written.won(event.event_id, customer, won);
+                        continue;
+                    }
+                    let source = Source {
+                        topic: "events".into(),
+                        partition: i32::try_from(number).unwrap(),
+                        offset: arrival.offset,
+                    };
+                    let claim = claim(rule, &event, source, &winners).unwrap();
+                    (written.claims).push(Asked::Claim(Box::new(claim.into_owned())));
+                }
+                customer
+            }
+            Incoming::Refused { customer, claim } => {
+                let asked = (Some(customer.as_bytes()), Some(claim.as_bytes()));
+                let amends = (self.engine).refused(asked, arrival, rules, partition);
+                let amends = amends.unwrap().unwrap();
+                for (rule, place) in &amends.won {
+                    written.instead += 1;
+                    let next = amends.claim(rule, *place);
+                    if rule.totals().is_empty() {
+                        let won = (&*next.prize.campaign_id, next.prize.amount);
+                        written.won(&next.event_id, customer, won);
+                    } else {
+                        (written.claims).push(Asked::Claim(Box::new(next.into_owned())));
+                    }
+                }
+                customer
+            }
+            Incoming::Granted { customer, claim } => {
+                let told = (Some(customer.as_bytes()), Some(claim.as_bytes()));
+                assert!(self.engine.granted(told, arrival, partition).unwrap());
+                customer
+            }
+        };
+        for sequel in self.engine.take_sequels() {
+            written.follow(whose, &sequel);
+        }
     }
 }

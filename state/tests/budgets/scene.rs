@@ -38,6 +38,8 @@ pub(crate) enum End {
 #[derive(Clone)]
 pub(crate) struct Buy {
     pub(crate) id: String,
+    /// `buy`, or a return: `refund`, `cancel`.
+    pub(crate) kind: &'static str,
     pub(crate) customer: &'static str,
     pub(crate) partition: usize,
     pub(crate) at: i64,
@@ -47,7 +49,7 @@ pub(crate) struct Buy {
 impl Buy {
     pub(crate) fn json(&self) -> String {
         json!({
-            "event_id": self.id, "customer_id": self.customer, "event_type": "buy",
+            "event_id": self.id, "customer_id": self.customer, "event_type": self.kind,
             "occurred_at": jiff::Timestamp::from_millisecond(self.at).unwrap(), "payload": self.payload,
         })
         .to_string()
@@ -61,6 +63,8 @@ pub(crate) enum Turn {
     /// A matcher, how many records it takes, and how its batch ends.
     Match(usize, usize, End),
     Settle(usize, End),
+    /// A matcher confirms what is held until then.
+    Due(usize, i64, End),
 }
 
 pub(crate) struct Scene {
@@ -91,7 +95,24 @@ impl Scene {
             json!({"id": "f", "priority": 3, "stacking": {"group": "s", "per_event": 2}, "amount": "4"}),
             json!({"id": "h", "priority": 2, "stacking": {"group": "s", "per_event": 2}, "amount": "5"}),
             json!({"id": "i", "priority": 1, "stacking": {"group": "s", "per_event": 2}, "amount": "6"}),
+            // Two that always take back, and of whose purchases several have the same order.
+            json!({"id": "j", "amount": "2.50", "hold": "1d", "reverse_on": parts()}),
+            json!({"id": "k", "amount": "1.25", "reverse_on": {"event_type": ["cancel"], "same": "payload.order"}}),
         ];
+        for number in [0, 3, 4] {
+            if dice.below(3) == 0 {
+                fixed[number]["reverse_on"] = parts();
+            }
+            if dice.below(3) == 0 {
+                fixed[number]["hold"] = json!("1d");
+            }
+        }
+        for number in [0, 3, 4, 8, 9] {
+            if !fixed[number]["reverse_on"].is_null() && dice.below(4) == 0 {
+                let name = dice.pick(&["limits", "budget"]);
+                fixed[number]["reverse_on"][name] = json!("keep");
+            }
+        }
         for number in [0, 1, 3, 4] {
             if dice.below(2) == 0 {
                 fixed[number]["per_customer"] = per_customer(dice);
@@ -112,9 +133,15 @@ impl Scene {
         let fixed = &self.fixed[number];
         let mut document = json!({
             "id": fixed["id"], "name": "n", "when": {"event_type": ["buy"]},
-            "reward": {"kind": "credit", "amount": fixed["amount"]}, "limits": {},
+            "reward": {"kind": "credit", "amount": fixed["amount"], "currency": "USD"}, "limits": {},
         });
-        for field in ["priority", "exclusive_group", "stacking"] {
+        for field in [
+            "priority",
+            "exclusive_group",
+            "stacking",
+            "hold",
+            "reverse_on",
+        ] {
             if !fixed[field].is_null() {
                 document[field] = fixed[field].clone();
             }
@@ -122,7 +149,9 @@ impl Scene {
         if !fixed["per_customer"].is_null() {
             document["limits"]["per_customer"] = fixed["per_customer"].clone();
         }
-        let has_budget = !matches!(number, 2 | 7) && dice.below(8) > 0;
+        // Purchases of one order win in their order only as long as all of them are claimed.
+        let takes_back = !fixed["reverse_on"].is_null();
+        let has_budget = !matches!(number, 2 | 7) && (takes_back || dice.below(8) > 0);
         if has_budget {
             let budgets = 1 + dice.below(2);
             let budgets: Vec<Json> = (0..budgets).map(|_| budget(dice)).collect();
@@ -135,18 +164,25 @@ impl Scene {
         let begin: jiff::Timestamp = BEGIN.parse().unwrap();
         let begin = begin.as_millisecond();
         let mut sent: Vec<Buy> = Vec::new();
-        let turns = (0..60).map(|_| match dice.below(12) {
+        let turns = (0..80).map(|_| match dice.below(14) {
             // One in ten comes twice.
             0..=4 if !sent.is_empty() && dice.below(10) == 0 => Turn::Event(dice.pick(&sent)),
+            4 | 13 if !sent.is_empty() => {
+                let event = returned(dice, &sent);
+                sent.push(event.clone());
+                Turn::Event(event)
+            }
             0..=4 => {
                 let customer = usize::try_from(dice.below(4)).unwrap();
                 let mut payload =
                     json!({"amount": dice.pick(&[json!(10), json!("33.33"), json!(0)])});
+                payload["order"] = json!(dice.below(5));
                 if dice.below(4) > 0 {
                     payload["store"] = dice.pick(&[json!("x"), json!(7), json!(true)]);
                 }
                 let event = Buy {
                     id: format!("e-{}", sent.len()),
+                    kind: "buy",
                     customer: CUSTOMERS[customer],
                     partition: customer % 2,
                     at: begin + dice.pick(&[0, 1, 2, 3]) * DAY,
@@ -159,7 +195,14 @@ impl Scene {
                 let number = usize::try_from(dice.below(self.fixed.len() as u64)).unwrap();
                 Turn::Change(Box::new(self.campaign(dice, number)))
             }
-            6 if dice.below(3) == 0 => Turn::Reset(dice.pick(&["a", "b", "d"]).to_owned()),
+            6 if dice.below(3) == 0 => {
+                Turn::Reset(dice.pick(&["a", "b", "d", "j", "k"]).to_owned())
+            }
+            12 => {
+                let number = usize::try_from(dice.below(2)).unwrap();
+                let until = begin + dice.pick(&[1, 2, 3]) * DAY;
+                Turn::Due(number, until, end(dice, faults))
+            }
             7..=9 => {
                 let number = usize::try_from(dice.below(2)).unwrap();
                 let records = usize::try_from(1 + dice.below(4)).unwrap();
@@ -171,6 +214,27 @@ impl Scene {
             }
         });
         turns.collect()
+    }
+}
+
+/// What takes back in parts.
+fn parts() -> Json {
+    json!({"event_type": ["refund"], "same": "payload.order", "amount": "payload.amount"})
+}
+
+/// A return of an order of the customer of some event so far, which may be there or come later.
+fn returned(dice: &mut Dice, sent: &[Buy]) -> Buy {
+    let of = dice.pick(sent);
+    let order = match dice.below(4) {
+        0 => json!(dice.below(5)),
+        _ => of.payload["order"].clone(),
+    };
+    let amounts = [json!(3), json!("11.11"), json!(40), json!(0), Json::Null];
+    Buy {
+        id: format!("e-{}", sent.len()),
+        kind: dice.pick(&["refund", "refund", "cancel"]),
+        payload: json!({"order": order, "amount": dice.pick(&amounts)}),
+        ..of
     }
 }
 

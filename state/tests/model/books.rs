@@ -132,6 +132,10 @@ impl Won {
 
     /// Takes from the return what it can, and says what goes back.
     fn take(&mut self, returned: &mut Returned) -> Option<Back> {
+        // Nothing is left of it.
+        if returned.part == Some(Decimal::ZERO) {
+            return None;
+        }
         match &mut returned.part {
             Some(part) if self.of > Decimal::ZERO => {
                 let used = (*part).min(self.of - self.returned);

@@ -7,7 +7,7 @@ use rules::decide::Record;
 use rules::{Rule, RuleSet};
 use rust_decimal::Decimal;
 use schemas::{Campaign, Limits, Reader, Unread};
-use state::{Arrival, Decided, Due, Engine, Partition, Sequel, Undecided};
+use state::{Arrival, Decided, Due, Engine, Members, Partition, Sequel, Undecided};
 
 use super::plain::{Model, Outcome};
 use super::stream::{Arriving, Erase, Step, Stream};
@@ -84,7 +84,7 @@ impl Machine {
             record,
             arrival,
             &self.rules,
-            &mut self.partition,
+            (&mut self.partition, &mut &Members::default()),
             &mut winners,
         );
         match decided {
@@ -128,6 +128,7 @@ impl Machine {
                     let id = it.rule.id().to_string();
                     (id, it.event.event_id.into_string())
                 }
+                Due::HeldOut(it) => panic!("{} holds out nobody", it.rule.id()),
                 Due::Sequel { sequel, .. } => {
                     assert_eq!(sequel.reversal, None);
                     let (won, reversed) = (&sequel.won, sequel.won.reversed.normalize());

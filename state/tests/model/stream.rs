@@ -233,7 +233,7 @@ fn campaign(dice: &mut Dice, number: u64) -> Box<Campaign> {
         document["reward"]["currency"] = json!(dice.pick(&["USD", "JPY", "KWD"]));
     }
     if dice.one_in(8) {
-        document["reward"]["amount"] = Json::Null;
+        document["reward"] = json!({"kind": "coupon"});
     }
     if dice.one_in(3) {
         document["hold"] = json!(dice.pick(&["1h", "3h", "1d"]));

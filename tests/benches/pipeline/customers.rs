@@ -184,6 +184,7 @@ fn write(
     let mut customers = customers.peekable();
     while customers.peek().is_some() {
         let mut remembered = Partition::default();
+        let nobody = state::Members::default();
         // As workers with a disk would have written it.
         remembered.begin_lineage(partition);
         for customer in customers
@@ -213,7 +214,13 @@ fn write(
                 offset += 1;
                 let mut winners = state::Winners::default();
                 engine
-                    .decide(record, arrival, rules, &mut remembered, &mut winners)
+                    .decide(
+                        record,
+                        arrival,
+                        rules,
+                        (&mut remembered, &mut &nobody),
+                        &mut winners,
+                    )
                     .expect("an event");
             }
         }

@@ -79,6 +79,7 @@ impl Stage {
             ("BUDGET_STATE_TOPIC", "budget-state"),
             ("REFUSALS_TOPIC", "refusals"),
             ("CAMPAIGN_EVENTS_TOPIC", "campaign-events"),
+            ("AUDIENCE_MEMBERS_TOPIC", "audience-members"),
             ("DEAD_LETTERS_TOPIC", "dead-letters"),
         ];
         let others = [

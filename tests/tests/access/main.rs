@@ -235,6 +235,27 @@ fn each_service_does_its_work_with_what_the_page_grants_and_is_refused_what_is_b
     assert_eq!(ask(&admin, "GET", "/v1/campaigns/ten/budget", b""), 200);
     assert_eq!(ask(&admin, "DELETE", "/v1/campaigns/ten/budget", b""), 202);
 
+    // A campaign for an audience, which somebody comes into.
+    let mut vip = campaign.clone();
+    vip["id"] = json!("vip");
+    vip["audience"] = json!(["gold"]);
+    vip.as_object_mut().expect("fields").remove("limits");
+    assert_eq!(send(&admin, "/v1/campaigns", &vip), 201);
+    let members = "/v1/audiences/gold/members";
+    let ada = br#"{"customer_ids": ["ada"]}"#;
+    assert_eq!(ask(&admin, "PUT", members, ada), 200);
+    let ada = format!("{members}/ada");
+    assert_eq!(ask(&admin, "GET", &ada, b""), 200);
+    wait::until("the member to be known", PATIENCE, || {
+        (matcher.metric("matcher_audience_members")? >= 1.0).then_some(())
+    });
+    let before = matcher.metric("matcher_matches_total");
+    further["event_id"] = json!("e-3");
+    assert_eq!(send(&ingest, "/v1/events", &further), 202);
+    wait::until("the match of a member", PATIENCE, || {
+        (matcher.metric("matcher_matches_total") > before).then_some(())
+    });
+
     // A customer is told of, and forgotten.
     assert_eq!(ask(&admin, "GET", "/v1/customers/ada", b""), 200);
     assert_eq!(ask(&admin, "DELETE", "/v1/customers/ada", b""), 202);

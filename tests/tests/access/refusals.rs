@@ -124,9 +124,11 @@ pub(crate) fn check(guarded: &Guarded) {
     write("ingest", "matches");
     write("ingest", "campaigns");
     write("ingest", "claims");
+    write("ingest", "audience-members");
     read("ingest", "events");
 
     write("matcher", "campaigns");
+    write("matcher", "audience-members");
     read("matcher", "campaign-changes");
 
     write("campaign-admin", "matches");
@@ -142,7 +144,7 @@ pub(crate) fn check(guarded: &Guarded) {
 
     write("operator", "campaigns");
     write("operator", "matches");
-    read("operator", "campaigns");
+    read("operator", "customer-state");
 
     let join = |user, name, of| assert_eq!(join(guarded, user, name, of), group, "{user}");
     join("rewards", "matcher", "matches");

@@ -65,6 +65,10 @@ impl Installation {
             ("CUSTOMER_STATE_TOPIC".to_owned(), topic("customer-state")),
             ("CLAIMS_TOPIC".to_owned(), topic("claims")),
             ("BUDGET_STATE_TOPIC".to_owned(), topic("budget-state")),
+            (
+                "AUDIENCE_MEMBERS_TOPIC".to_owned(),
+                topic("audience-members"),
+            ),
             ("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
             (
                 "LOG_FILTER".to_owned(),

@@ -14,6 +14,7 @@ use rdkafka::producer::{
     BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
 };
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use service::settings::KafkaSettings;
 
 /// Longest time that anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -27,6 +28,14 @@ impl Clients {
     pub(crate) fn new(bootstrap: &str) -> Self {
         Self {
             bootstrap: bootstrap.to_owned(),
+        }
+    }
+
+    /// The settings of the product's clients.
+    pub(crate) fn settings(&self) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap_servers: self.bootstrap.clone(),
+            config: "".parse().expect("no pairs are pairs"),
         }
     }
 

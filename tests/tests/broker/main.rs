@@ -81,6 +81,10 @@ const CHECKS: &[Check] = &[
         records::watermarks,
     ),
     (
+        "partitions that are followed together are known up to a moment, also behind what nobody is told of",
+        records::followed,
+    ),
+    (
         "a topic is made once, with its partitions and settings",
         topics::create_twice,
     ),

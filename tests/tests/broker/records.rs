@@ -1,12 +1,13 @@
 //! Checks of single records.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, Headers as _, Message as _};
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use service::kafka::partitions::{News, PartitionsReader};
 
 use crate::clients::{Clients, PATIENCE};
 
@@ -127,4 +128,79 @@ pub(crate) fn watermarks(clients: &Clients) {
         assert!(producer.send(&topic, 1, "x").is_ok());
     }
     assert_eq!((marks(0), marks(1)), ((0, 0), (0, 7)));
+}
+
+/// Reads until all is known that was there now. Returns the values that came.
+fn read_up(reader: &mut PartitionsReader) -> Vec<String> {
+    let now = Instant::now();
+    let mut values = Vec::new();
+    while now.elapsed() < PATIENCE {
+        match reader.next(Duration::from_millis(20)).expect("it is read") {
+            News::Record(message) => {
+                let value = message.payload().unwrap_or_default();
+                values.push(String::from_utf8_lossy(value).into_owned());
+            }
+            News::Fresh(at) if at >= now => return values,
+            News::Fresh(_) | News::Back(..) | News::Nothing => {}
+        }
+    }
+    panic!("nobody knows up to when all is read");
+}
+
+pub(crate) fn followed(clients: &Clients) {
+    let topic = clients.topic(3, &[]);
+    let producer = clients.producer();
+    for value in ["a", "b"] {
+        assert!(producer.send(&topic, 0, value).is_ok());
+    }
+    let settings = clients.settings();
+    let mut reader = PartitionsReader::open(&settings, &topic).expect("it is there");
+    assert_eq!(reader.partitions(), 3);
+    assert!(reader.begin(3).is_err(), "there are three");
+    reader.begin(0).expect("it is there");
+    reader.begin(1).expect("it is there");
+    let (mut back, mut values) = (Vec::new(), Vec::new());
+    let begun = Instant::now();
+    while back.len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "only {back:?} are back");
+        match reader.next(Duration::from_millis(20)).expect("it is read") {
+            News::Record(message) => values.push(message.offset()),
+            News::Back(partition, _) => {
+                assert!(partition == 1 || values.len() == 2, "not before its end");
+                back.push(partition);
+            }
+            News::Fresh(_) | News::Nothing => {}
+        }
+    }
+    assert_eq!(read_up(&mut reader), [""; 0]);
+    for (partition, value) in [(1, "c"), (2, "of nobody"), (0, "d")] {
+        assert!(producer.send(&topic, partition, value).is_ok());
+    }
+    let mut values = read_up(&mut reader);
+    values.sort();
+    assert_eq!(values, ["c", "d"]);
+    // The marker at its end is told to nobody.
+    let transactional = clients.transactional(&Clients::name("followed"));
+    transactional.begin();
+    assert!(transactional.send(&topic, 1, "e").is_ok());
+    transactional.commit().expect("the transaction commits");
+    assert_eq!(read_up(&mut reader), ["e"]);
+    assert_eq!(read_up(&mut reader), [""; 0]);
+    // A partition may go, and come again from its beginning.
+    reader.let_go(0).expect("it was there");
+    assert!(producer.send(&topic, 0, "f").is_ok());
+    assert!(producer.send(&topic, 1, "g").is_ok());
+    assert_eq!(read_up(&mut reader), ["g"]);
+    reader.begin(0).expect("it is there");
+    let mut values = Vec::new();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "only {values:?}");
+        match reader.next(Duration::from_millis(20)).expect("it is read") {
+            News::Record(message) => values.push(message.offset()),
+            News::Back(partition, _) => break assert_eq!(partition, 0),
+            News::Fresh(_) | News::Nothing => {}
+        }
+    }
+    assert_eq!(values, [0, 1, 2, 3]);
 }

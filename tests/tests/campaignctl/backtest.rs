@@ -78,7 +78,7 @@ fn campaigns_that_are_wrong_are_told_with_their_lines_and_nothing_is_evaluated()
     installation.write("wrong/events.jsonl", "");
     installation.write(
         "wrong/campaigns.jsonl",
-        "{\"id\": \"x\"}\n{\"id\": \"y\", \"name\": \"y\", \"when\": {\"a\": 1}, \"reward\": {\"kind\": \"credit\"}}\n",
+        "{\"id\": \"x\"}\n{\"id\": \"y\", \"name\": \"y\", \"when\": {\"a\": 1}, \"reward\": {\"kind\": \"custom\"}}\n",
     );
     let backtest = |campaigns: &str, events: &str| {
         installation.ctl(&["backtest", "--campaigns", campaigns, "--events", events])

@@ -1,7 +1,10 @@
 //! What the doctor finds.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use tests::topics::Written;
+use tests::wait;
 
 use crate::installation::{Installation, PARTITIONS};
 
@@ -28,6 +31,7 @@ fn a_sound_installation_has_nothing_wrong() {
         "version of the brokers",
         "partitions of keys",
         "matchers",
+        "settlers",
         "campaign-admin",
     ] {
         assert_eq!(level(&checks, what), "good", "{what}: {checks}");
@@ -101,4 +105,32 @@ fn what_is_missing_or_wrong_is_named_with_what_to_do() {
     let away = ["doctor", "-o", "json", "--bootstrap-servers", "127.0.0.1:1"];
     let checks = installation.ctl(&away).exits(1).json();
     assert_eq!(level(&checks, "brokers"), "bad");
+}
+
+#[test]
+fn a_campaign_with_a_budget_and_nobody_who_settles_is_wrong() {
+    let installation = Installation::new();
+    let _matcher = installation.start("matcher", &[("SETTLER_WORKERS", "0")]);
+    let look = || installation.ctl(&["doctor", "-o", "json"]);
+    assert_eq!(level(&look().exits(0).json(), "settlers"), "good");
+    let campaign = json!({
+        "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]}, "reward": {"kind": "credit"},
+        "limits": {"total": {"times": 5}},
+    });
+    let campaigns = installation.topic("campaigns");
+    installation.kafka.send_json(&campaigns, "ten", &campaign);
+    installation.kafka.flush();
+    let ran = look().exits(1);
+    assert_eq!(level(&ran.json(), "settlers"), "bad");
+    assert!(ran.out.contains("ten among them"), "{}", ran.out);
+
+    let _settler = installation.start(
+        "matcher",
+        &[("MATCHER_WORKERS", "0"), ("MATCHER_INSTANCE", "settler")],
+    );
+    let members = || {
+        let checks = look().json();
+        (level(&checks, "settlers") == "good").then_some(())
+    };
+    wait::until("the settler to be there", Duration::from_mins(1), members);
 }

@@ -83,6 +83,7 @@ impl Installation {
                 "budget-state",
                 "refusals",
                 "campaign-events",
+                "audience-members",
                 "dead-letters",
             ] {
                 let variable = format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());

@@ -2,9 +2,11 @@
 
 mod installation;
 
+mod audiences;
 mod backtest;
 mod campaigns;
 mod contexts;
+mod coupons;
 mod dead_letters;
 mod doctor;
 mod events;

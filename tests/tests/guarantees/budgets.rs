@@ -110,7 +110,7 @@ fn send(world: &World, event: &Value) {
 }
 
 /// Waits until all events and all claims are committed, those too that come of others.
-fn wait_all(world: &World) {
+pub(super) fn wait_all(world: &World) {
     world.kafka.flush();
     let all = |topic: &str, group: &str| {
         let topic = world.topic(topic);
@@ -129,21 +129,21 @@ fn wait_all(world: &World) {
     });
 }
 
-fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field]
         .as_str()
         .unwrap_or_else(|| panic!("{field}: {value}"))
 }
 
 /// An amount in units of a ten-thousandth, exactly.
-fn units(amount: &str) -> i64 {
+pub(super) fn units(amount: &str) -> i64 {
     let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
     assert!(part.len() <= 4, "{amount}");
     let part = format!("{part:0<4}");
     whole.parse::<i64>().expect("a number") * 10_000 + part.parse::<i64>().expect("a number")
 }
 
-fn by_place(mut records: Vec<Seen>) -> Vec<Value> {
+pub(super) fn by_place(mut records: Vec<Seen>) -> Vec<Value> {
     records.sort_by_key(|record| (record.partition, record.offset));
     records.iter().map(Seen::json).collect()
 }

@@ -68,15 +68,9 @@ fn a_broken_campaign_leaves_its_last_good_version_in_force_and_is_told() {
     pattern["when"] = json!({"payload": {"amount": [{"numeric": ["~", 1]}]}});
     let mut other_id = oracle::document(CHANGING, 2);
     other_id["id"] = json!("small-or-german");
-    let mut unsupported = oracle::document(CHANGING, 2);
-    unsupported["holdout"] = json!("10%");
-    let broken = [
-        pattern,
-        other_id,
-        unsupported,
-        json!({"id": CHANGING}),
-        json!(7),
-    ];
+    let mut nobody = oracle::document(CHANGING, 2);
+    nobody["audience"] = json!([]);
+    let broken = [pattern, other_id, nobody, json!({"id": CHANGING}), json!(7)];
     for document in &broken {
         world.write_campaign(CHANGING, document);
     }

@@ -2,6 +2,7 @@
 //! ends with the same question ([`tests::world::World::check`]): are the matches that an independent
 //! evaluation expects the matches that are committed and the rows that are recorded, each exactly once?
 
+mod breakers;
 mod broker;
 mod budgets;
 mod campaigns;
@@ -9,9 +10,11 @@ mod changelog;
 mod customers;
 mod database;
 mod disk;
+mod experiments;
 mod flow;
 mod matchers;
 mod members;
+mod returned_budgets;
 mod returns;
 mod zombies;
 

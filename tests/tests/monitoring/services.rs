@@ -94,7 +94,29 @@ impl Services {
         });
     }
 
+    /// A budget that is used to half of it with the first purchase; matches are held for a moment, and half of each comes back.
+    fn buy_and_return(&self, round: usize) {
+        if round == 0 {
+            let campaign = json!({
+                "id": "budgeted", "name": "of a test", "when": {"event_type": ["order"]}, "hold": "1s",
+                "reward": {"kind": "credit", "amount": "10.00", "currency": "USD"},
+                "limits": {"total": {"amount": "20.00"}},
+                "reverse_on": {"event_type": ["refund"], "same": "payload.order", "amount": "payload.amount"},
+            });
+            self.post(&self.admins[0], "/v1/campaigns", &campaign, true, 201);
+        }
+        for (kind, amount) in [("order", 80), ("refund", 40)] {
+            let event = json!({
+                "event_id": format!("{kind}-{round}"), "customer_id": "joe", "event_type": kind,
+                "occurred_at": jiff::Timestamp::now().to_string(),
+                "payload": {"order": round, "amount": amount},
+            });
+            self.post(&self.ingest, "/v1/events", &event, true, 202);
+        }
+    }
+
     fn round(&self, round: usize) {
+        self.buy_and_return(round);
         let event = |customer: &str| {
             json!({
                 "event_id": format!("e-{round}-{customer}"), "customer_id": customer,

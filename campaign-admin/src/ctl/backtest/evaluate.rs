@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rules::{Decider, Rule, RuleSet};
 use schemas::{Amount, Event, Limits, MatchStatus, Reader, Span, Unread};
 use serde::Serialize;
-use state::{Sequel, Verdict};
+use state::{Members, Sequel, Verdict, admits};
 
 use super::order::Order;
 
@@ -30,6 +30,10 @@ pub(super) struct Totals {
     pub(super) confirmed: u64,
     /// Returns that took back a match, or a part of it.
     pub(super) reversals: u64,
+    /// What was kept from customers who are held out.
+    pub(super) held_out: u64,
+    /// Matches by campaign and variant.
+    pub(super) variants: BTreeMap<String, BTreeMap<String, u64>>,
     /// Claims for which a budget left no room.
     pub(super) refusals: u64,
     /// Events that count for nothing because one of their id was there before.
@@ -59,10 +63,20 @@ pub(super) struct Found {
     pub(super) matches: Vec<u8>,
 }
 
+/// A match as it is counted: the campaign, and the variant that its customer has drawn.
+pub(super) type Counted<'a> = (&'a str, Option<&'a str>);
+
 /// What was found of an event.
 pub(super) enum Sight {
     /// It won something; its matches end there.
-    Won { hash: u64, matches: u32, end: usize },
+    Won {
+        hash: u64,
+        matches: u32,
+        held_out: u32,
+        /// Campaigns that have variants, and the one that was drawn.
+        variants: Vec<(String, String)>,
+        end: usize,
+    },
     /// It was done at that time, and concerns no campaign.
     Passed { at: i64 },
     /// It concerns campaigns that ask for more than the event.
@@ -73,6 +87,8 @@ pub(super) enum Sight {
 struct MatchLine<'a> {
     event_id: &'a str,
     campaign_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
 }
 
 /// Evaluates all events, and lets time pass after the last of them. `progress` is told how many bytes are done.
@@ -81,7 +97,7 @@ struct MatchLine<'a> {
 /// The events cannot be read, or the matches not written.
 pub(super) fn all(
     events: impl Read + Send,
-    (rules, advance): (&RuleSet, Option<Span>),
+    (rules, members, advance): (&RuleSet, &Members, Option<Span>),
     threads: NonZero<usize>,
     mut matches: Option<&mut (impl Write + Send)>,
     mut progress: impl FnMut(u64),
@@ -94,11 +110,11 @@ pub(super) fn all(
         let reading = scope.spawn(move || read(events, &send_block));
         for _ in 0..threads.get() {
             let (blocks, send_found) = (&blocks, send_found.clone());
-            scope.spawn(move || work(blocks, &send_found, rules, wants_matches));
+            scope.spawn(move || work(blocks, &send_found, (rules, members), wants_matches));
         }
         drop(send_found);
         let mut totals = Totals::default();
-        let mut order = Order::new(rules, wants_matches);
+        let mut order = Order::new(rules, members, wants_matches);
         let mut written = Vec::new();
         let (mut next, mut done) = (0, 0);
         let mut early = BTreeMap::new();
@@ -159,7 +175,7 @@ fn read(mut events: impl Read, blocks: &SyncSender<Block>) -> std::io::Result<()
 fn work(
     blocks: &Mutex<Receiver<Block>>,
     send_found: &SyncSender<Found>,
-    rules: &RuleSet,
+    (rules, members): (&RuleSet, &Members),
     wants_matches: bool,
 ) {
     let mut decider = Decider::new(Reader::json(), Limits::default());
@@ -188,7 +204,14 @@ fn work(
             found.totals.events += 1;
             match decider.decide(line, rules, &mut winners) {
                 Ok(event) if in_order => found.sight(&event, &winners, range),
-                Ok(event) => found.decide(&event, &winners, wants_matches),
+                Ok(event) => {
+                    let is_meant = |rule: &Rule| {
+                        let audience = rule.audience();
+                        audience.is_none() || admits(rule, members.of(event.customer_id))
+                    };
+                    winners.retain(|rule| is_meant(rule));
+                    found.decide(&event, &winners, wants_matches);
+                }
                 Err(Unread::Never(reason)) => {
                     *found.totals.dead_letters.entry(reason.code()).or_default() += 1;
                 }
@@ -209,9 +232,14 @@ fn work(
 impl Found {
     /// Decides an event on its own.
     fn decide(&mut self, event: &Event<'_>, concerned: &[&Rule], wants_matches: bool) {
-        let mut matches = 0;
+        let (mut matches, mut held_out) = (0, 0);
+        let mut variants = Vec::new();
         for rule in concerned {
             match state::judge_alone(rule, event) {
+                Verdict::Won if rule.holds_out(event.customer_id) => {
+                    held_out += 1;
+                    continue;
+                }
                 Verdict::Won => matches += 1,
                 Verdict::UndefinedReward => {
                     self.totals.undefined_rewards += 1;
@@ -219,17 +247,25 @@ impl Found {
                 }
                 Verdict::NotWon => continue,
             }
+            let id = rule.id().as_str();
+            let variant = rule
+                .variant(event.customer_id)
+                .map(schemas::VariantName::as_str);
+            if let Some(variant) = variant {
+                variants.push((id.to_owned(), variant.to_owned()));
+            }
             if wants_matches {
-                let id = rule.id().as_str();
-                write_match(event.event_id, id, &mut self.matches);
+                write_match(event.event_id, (id, variant), &mut self.matches);
             }
         }
-        if matches > 0 {
+        if matches + held_out > 0 {
             // As in the matcher, where each customer has their own.
             let customer = state::event_hash(event.customer_id).rotate_left(32);
             self.sights.push(Sight::Won {
                 hash: customer ^ state::event_hash(event.event_id),
                 matches,
+                held_out,
+                variants,
                 end: self.matches.len(),
             });
         }
@@ -247,10 +283,12 @@ impl Found {
 }
 
 /// Writes a match as a line.
-pub(super) fn write_match(event_id: &str, campaign_id: &str, out: &mut Vec<u8>) {
+pub(super) fn write_match(event_id: &str, won: Counted<'_>, out: &mut Vec<u8>) {
+    let (campaign_id, variant) = won;
     let line = MatchLine {
         event_id,
         campaign_id,
+        variant,
     };
     serde_json::to_writer(&mut *out, &line).expect("strings can be written to memory");
     out.push(b'\n');
@@ -288,10 +326,31 @@ struct SequelLine<'a> {
 }
 
 impl Totals {
+    /// Counts a match.
+    pub(super) fn won(&mut self, (campaign_id, variant): Counted<'_>) {
+        self.matches += 1;
+        if let Some(variant) = variant {
+            self.drew(campaign_id, variant);
+        }
+    }
+
+    /// Counts a match for its variant.
+    pub(super) fn drew(&mut self, campaign_id: &str, variant: &str) {
+        let counts = self.variants.entry(campaign_id.to_owned()).or_default();
+        *counts.entry(variant.to_owned()).or_default() += 1;
+    }
+
     fn add(&mut self, other: Self) {
         self.events += other.events;
         self.matches += other.matches;
         self.refusals += other.refusals;
+        self.held_out += other.held_out;
+        for (campaign, counts) in other.variants {
+            let own = self.variants.entry(campaign).or_default();
+            for (variant, count) in counts {
+                *own.entry(variant).or_default() += count;
+            }
+        }
         self.duplicates += other.duplicates;
         self.confirmed += other.confirmed;
         self.reversals += other.reversals;
@@ -331,7 +390,7 @@ mod tests {
         let threads = NonZero::new(threads).unwrap();
         let totals = all(
             events.as_bytes(),
-            (&rules(), None),
+            (&rules(), &Members::default(), None),
             threads,
             Some(&mut matches),
             |_| {},
@@ -385,5 +444,48 @@ mod tests {
         assert_eq!(totals.dead_letters, expected);
         assert_eq!(matches.lines().count(), 2);
         assert_eq!(run("", 2).0, Totals::default());
+    }
+
+    #[test]
+    fn campaigns_for_an_audience_are_won_by_its_customers_whether_or_not_order_matters() {
+        let campaign = |id: &str, further: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","name":"n","when":{{"event_type":["t"]}},"reward":{{"kind":"custom"}},{further}}}"#
+            );
+            Arc::new(Rule::compile(Campaign::from_json(json.as_bytes()).unwrap()).unwrap())
+        };
+        let vip = campaign("vip", r#""audience":["vip"]"#);
+        let others = campaign("others", r#""audience":[{"not":"vip"}]"#);
+        let limited = campaign(
+            "limited",
+            r#""audience":["vip"],"limits":{"per_customer":{"times":1}}"#,
+        );
+        let mut members = Members::default();
+        members.add("vip", "c");
+        let other = event("e3", "{}").replace(r#""customer_id":"c""#, r#""customer_id":"d""#);
+        let events = [event("e1", "{}"), event("e2", "{}"), other].join("\n");
+        let run = |rules: RuleSet| {
+            let mut matches = Vec::new();
+            let threads = NonZero::new(2).unwrap();
+            let given = (&rules, &members, None);
+            all(
+                events.as_bytes(),
+                given,
+                threads,
+                Some(&mut matches),
+                |_| {},
+            )
+            .unwrap();
+            let text = String::from_utf8(matches).unwrap();
+            let lines = text.lines().map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                format!("{}:{}", line["event_id"], line["campaign_id"]).replace('"', "")
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let alone = run(RuleSet::build([vip.clone(), others.clone()]));
+        assert_eq!(alone, ["e1:vip", "e2:vip", "e3:others"]);
+        let all = run(RuleSet::build([vip, others, limited]));
+        assert_eq!(all, ["e1:limited", "e1:vip", "e2:vip", "e3:others"]);
     }
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 use service::metrics::peak_memory_bytes;
 
 use self::evaluate::Totals;
+use super::audience::named::{self, NamedAudience};
 use super::exit::{Exit, Failure};
 use super::output::{Form, Progress, WARN, note, styled};
 
@@ -39,6 +40,11 @@ pub(crate) struct Backtest {
     #[arg(long, value_name = "FILE")]
     matches: Option<PathBuf>,
 
+    /// Audience and the file of its customers, as `audience load` takes it; may be repeated. What the server knows of audiences is
+    /// not asked
+    #[arg(long = "audience", value_name = "NAME=FILE", value_parser = named::with_file)]
+    audiences: Vec<NamedAudience>,
+
     /// Time that passes after the last event, as 31d: what waits for nothing to happen may be due then, and
     /// what is held may be confirmed
     #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
@@ -54,6 +60,7 @@ impl Backtest {
         let started = Instant::now();
         let rules = campaigns::read(&self.campaigns)?;
         let rules = RuleSet::build(rules);
+        let members = named::read(&self.audiences)?;
         let build_seconds = started.elapsed().as_secs_f64();
 
         let (events, size) = self.open_events()?;
@@ -73,7 +80,7 @@ impl Backtest {
         let started = Instant::now();
         let totals = evaluate::all(
             events,
-            (&rules, self.advance),
+            (&rules, &members, self.advance),
             threads,
             matches.as_mut(),
             |bytes| progress.set(megabytes(bytes), size.map(megabytes)),
@@ -117,6 +124,8 @@ impl Backtest {
             "confirmed": totals.confirmed,
             "reversals": totals.reversals,
             "refusals": totals.refusals,
+            "held_out": totals.held_out,
+            "variants": totals.variants,
             "duplicates": totals.duplicates,
             "undefined_rewards": totals.undefined_rewards,
             "dead_letters": totals.dead_letters,
@@ -151,6 +160,17 @@ impl Backtest {
                     "{} matches that were held were confirmed; returns took {} times something back",
                     totals.confirmed, totals.reversals
                 ));
+            }
+            if totals.held_out > 0 {
+                note(format_args!(
+                    "{} matches were kept from customers who are held out",
+                    totals.held_out
+                ));
+            }
+            for (campaign, counts) in &totals.variants {
+                let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+                let counts: Vec<_> = counts.collect();
+                note(format_args!("matches of {campaign}: {}", counts.join(", ")));
             }
             if totals.refusals > 0 {
                 let count = totals.refusals;

@@ -6,18 +6,19 @@
 use std::collections::{HashSet, VecDeque};
 
 use rules::RuleSet;
-use schemas::{CampaignId, Claim, Limits, Reader, Source, Span, Unread};
+use schemas::{CampaignId, Claim, Grant, Limits, Reader, Source, Span, Unread};
 use state::settle::{Settled, settle};
 use state::{
-    Arrival, Decided, Due, Engine, EventTimes, Partition, Sequel, StateError, Undecided, Winners,
-    claim, claim_due,
+    Arrival, Audiences, Decided, Due, Engine, EventTimes, Members, Partition, Sequel, StateError,
+    Undecided, Winners, claim, claim_due, give_back,
 };
 
-use super::evaluate::{Found, Sight, Totals, write_match, write_sequel};
+use super::evaluate::{Counted, Found, Sight, Totals, write_match, write_sequel};
 
 /// The engine and what it remembers.
 pub(super) struct Order<'r> {
     rules: &'r RuleSet,
+    members: &'r Members,
     /// Whether campaigns wait for what may follow, or hold matches, so that each event may bring something due.
     waits: bool,
     wants_matches: bool,
@@ -32,7 +33,7 @@ pub(super) struct Order<'r> {
 }
 
 impl<'r> Order<'r> {
-    pub(super) fn new(rules: &'r RuleSet, wants_matches: bool) -> Self {
+    pub(super) fn new(rules: &'r RuleSet, members: &'r Members, wants_matches: bool) -> Self {
         // A file is the whole history: nothing in it is too late.
         let times = EventTimes {
             dedup_window: Span::MAX,
@@ -41,6 +42,7 @@ impl<'r> Order<'r> {
         let mut histories = rules.rules().filter_map(|rule| rule.history());
         Self {
             rules,
+            members,
             waits: histories.any(|history| history.absent().is_some() || history.hold().is_some()),
             wants_matches,
             seen: HashSet::new(),
@@ -59,9 +61,19 @@ impl<'r> Order<'r> {
         let mut begin = 0;
         for sight in found.sights {
             match sight {
-                Sight::Won { hash, matches, end } => {
+                Sight::Won {
+                    hash,
+                    matches,
+                    held_out,
+                    variants,
+                    end,
+                } => {
                     if self.seen.insert(hash) {
                         totals.matches += u64::from(matches);
+                        totals.held_out += u64::from(held_out);
+                        for (campaign, variant) in &variants {
+                            totals.drew(campaign, variant);
+                        }
                         out.extend_from_slice(&found.matches[begin..end]);
                     } else {
                         totals.duplicates += 1;
@@ -110,20 +122,27 @@ impl<'r> Order<'r> {
             offset: self.offset,
             time: at,
         };
-        let partition = &mut self.partition;
-        match (self.engine).decide(line, arrival, self.rules, partition, winners) {
+        let mut members = self.members;
+        let known = (&mut self.partition, &mut members as &mut dyn Audiences);
+        match (self.engine).decide(line, arrival, self.rules, known, winners) {
             Ok(Decided::New(event, _)) => {
                 let mut claims = Vec::new();
+                totals.held_out += winners.held_out.len() as u64;
                 for rule in &winners.won {
                     if rule.totals().is_empty() {
-                        totals.matches += 1;
+                        let variant = rule
+                            .variant(event.customer_id)
+                            .map(schemas::VariantName::as_str);
+                        let won = (rule.id().as_str(), variant);
+                        totals.won(won);
                         if self.wants_matches {
-                            write_match(event.event_id, rule.id().as_str(), out);
+                            write_match(event.event_id, won, out);
                         }
                     } else if let Some(claim) = claim(rule, &event, nowhere(), winners) {
                         claims.push(claim.into_owned());
                     }
                 }
+                self.follow_all(totals, out)?;
                 self.settle_all(claims, totals, out)?;
             }
             Ok(Decided::Duplicate(_)) => totals.duplicates += 1,
@@ -136,15 +155,37 @@ impl<'r> Order<'r> {
             Err(Undecided::Unread(Unread::Waiting(_))) => {
                 unreachable!("a reader without a registry waits for none")
             }
+            Err(Undecided::Audiences) => unreachable!("the audiences were read before"),
             Err(Undecided::State(error)) => return Err(error),
-        }
-        for sequel in self.engine.take_sequels() {
-            self.follow(&sequel, totals, out);
         }
         if self.waits {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Takes in what an event, or the settler's word, has made of matches.
+    fn follow_all(&mut self, totals: &mut Totals, out: &mut Vec<u8>) -> Result<(), StateError> {
+        for sequel in self.engine.take_sequels() {
+            self.follow(&sequel, totals, out);
+            let Some(given) = sequel.given_back() else {
+                continue;
+            };
+            let arrival = self.next_claim();
+            let id = CampaignId::new(&*given.campaign_id).ok();
+            let rule = id.and_then(|id| self.rules.rule(&id));
+            give_back(&given, arrival, rule, &mut self.budgets)?;
+        }
+        Ok(())
+    }
+
+    /// Where the next record of the settler's log is.
+    fn next_claim(&mut self) -> Arrival {
+        self.claims += 1;
+        Arrival {
+            offset: self.claims,
+            time: self.partition.clock(),
+        }
     }
 
     /// Counts what became of a match, and writes it if matches are wanted.
@@ -170,9 +211,10 @@ impl<'r> Order<'r> {
                         totals.matches += 1;
                         if self.wants_matches {
                             let id = won.rule.id().as_str();
-                            write_match(&won.event.event_id, id, out);
+                            write_match(&won.event.event_id, (id, None), out);
                         }
                     }
+                    Due::HeldOut(_) => totals.held_out += 1,
                     Due::Match(won) => claims.push(claim_due(won, nowhere()).into_owned()),
                     Due::Sequel { sequel, .. } => self.follow(sequel, totals, out),
                 }
@@ -193,31 +235,44 @@ impl<'r> Order<'r> {
     ) -> Result<(), StateError> {
         let mut claims = VecDeque::from(claims);
         while let Some(claim) = claims.pop_front() {
-            self.claims += 1;
-            let arrival = Arrival {
-                offset: self.claims,
-                time: self.partition.clock(),
-            };
+            let arrival = self.next_claim();
             let id = CampaignId::new(&*claim.prize.campaign_id).ok();
             let rule = id.and_then(|id| self.rules.rule(&id));
-            if let Settled::Granted { .. } = settle(&claim, arrival, rule, &mut self.budgets)? {
-                totals.matches += 1;
+            let settled = settle(&claim, arrival, rule, &mut self.budgets)?;
+            if let Settled::Granted {
+                counted: places, ..
+            } = settled
+            {
+                let won = counted(&claim);
+                totals.won(won);
                 if self.wants_matches {
-                    write_match(&claim.event_id, &claim.prize.campaign_id, out);
+                    write_match(&claim.event_id, won, out);
+                }
+                if claim.kept.is_some() {
+                    let grant = Grant {
+                        claim: arrival.offset,
+                        granted_at: claim.counts_at,
+                        counted: places,
+                    };
+                    let partition = &mut self.partition;
+                    (self.engine).keep_granted(&claim, &grant, arrival.time, partition)?;
+                    self.follow_all(totals, out)?;
                 }
                 continue;
             }
             totals.refusals += 1;
             let amends = (self.engine).amend(claim, self.rules, &mut self.partition)?;
+            totals.held_out += amends.held_out.len() as u64;
             for (rule, place) in &amends.won {
                 let next = amends.claim(rule, *place);
                 if !rule.totals().is_empty() {
                     claims.push_back(next.into_owned());
                     continue;
                 }
-                totals.matches += 1;
+                let won = counted(&next);
+                totals.won(won);
                 if self.wants_matches {
-                    write_match(&next.event_id, &next.prize.campaign_id, out);
+                    write_match(&next.event_id, won, out);
                 }
             }
         }
@@ -228,6 +283,12 @@ impl<'r> Order<'r> {
         self.budgets.changes(|_| {}).commit(None)?;
         self.partition.changes(|_| {}).commit(None)
     }
+}
+
+/// What a claim wins.
+fn counted<'c>(claim: &'c Claim<'_>) -> Counted<'c> {
+    let prize = &claim.prize;
+    (&prize.campaign_id, prize.variant.as_deref())
 }
 
 /// A file has no topic.

@@ -1,6 +1,6 @@
 //! Whether the consumer groups work, and how far behind they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,8 +19,16 @@ pub(super) struct Group<'a> {
     topic: &'a str,
     /// How old the oldest record that it has not committed may be.
     patience: Duration,
-    /// Whether it must be there.
-    is_needed: bool,
+    /// What is so if nobody consumes, and what to do.
+    without: Without,
+}
+
+/// What is so if a group has no members.
+enum Without {
+    Bad(String),
+    Warning(String),
+    /// There is nothing to do.
+    Good(String),
 }
 
 /// The matchers.
@@ -30,7 +38,32 @@ pub(super) fn matchers<'a>(name: &'a str, cluster: &'a Cluster) -> Group<'a> {
         who: "matchers",
         topic: &cluster.topics.events_topic,
         patience: Duration::from_secs(30),
-        is_needed: true,
+        without: Without::Bad("nobody consumes; start them, or set the group's name".to_owned()),
+    }
+}
+
+/// The settlers, which are needed if there are campaigns with budgets.
+pub(super) fn settlers<'a>(
+    name: &'a str,
+    cluster: &'a Cluster,
+    with_budgets: &BTreeSet<String>,
+) -> Group<'a> {
+    let without = match with_budgets.first() {
+        None => Without::Good("no active campaign has a budget".to_owned()),
+        Some(first) => {
+            let campaigns = with_budgets.len();
+            Without::Bad(format!(
+                "{campaigns} campaigns have a budget, {first} among them, and what wins them waits; start matchers with \
+                 SETTLER_WORKERS of 1 or more, or set the group's name"
+            ))
+        }
+    };
+    Group {
+        name,
+        who: "settlers",
+        topic: &cluster.topics.claims_topic,
+        patience: Duration::from_secs(30),
+        without,
     }
 }
 
@@ -41,7 +74,10 @@ pub(super) fn recorders<'a>(name: &'a str, cluster: &'a Cluster) -> Group<'a> {
         who: "recorders",
         topic: &cluster.topics.matches_topic,
         patience: Duration::from_mins(5),
-        is_needed: false,
+        without: Without::Warning(
+            "matches are not recorded; set SCYLLA_NODES of the matchers if they should be"
+                .to_owned(),
+        ),
     }
 }
 
@@ -81,13 +117,13 @@ impl Group<'_> {
             found = format!("{found}, the oldest is {seconds} s old");
         }
         if members == 0 {
-            return Ok(if self.is_needed {
-                Check::bad(what, found)
-                    .advice("nobody consumes; start them, or set the group's name")
-            } else {
-                Check::warning(what, found).advice(
-                    "matches are not recorded; set SCYLLA_NODES of the matchers if they should be",
-                )
+            return Ok(match &self.without {
+                Without::Bad(advice) => Check::bad(what, found).advice(advice),
+                Without::Warning(advice) => Check::warning(what, found).advice(advice),
+                // What was claimed before is settled all the same.
+                Without::Good(_) if behind > 0 => Check::bad(what, found)
+                    .advice("claims wait and nobody settles them; start matchers"),
+                Without::Good(why) => Check::good(what, format!("{found}; {why}")),
             });
         }
         if age > self.patience {

@@ -2,6 +2,7 @@
 //!
 //! Only looks: nothing is made, written or committed.
 
+mod budgets;
 mod database;
 mod groups;
 mod partitioner;
@@ -41,6 +42,15 @@ pub(crate) struct Doctor {
         help_heading = "Kafka"
     )]
     recorder_group: String,
+
+    /// Consumer group of the settlers
+    #[arg(
+        long,
+        env = "SETTLER_GROUP",
+        default_value = "settler",
+        help_heading = "Kafka"
+    )]
+    settler_group: String,
 
     /// Look at so many of the newest events of each partition, whether their keys lie where they must
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
@@ -138,6 +148,7 @@ impl Doctor {
                     for group in groups {
                         checks.push(group.look(&self.cluster)?);
                     }
+                    checks.push(self.settlers()?);
                 }
             }
         }
@@ -148,6 +159,21 @@ impl Doctor {
         form.print(&serde_json::json!({"checks": checks}), || table(&checks))?;
         let worst = checks.iter().map(|check| check.level).max();
         Ok(Exit::yes_or_no(worst != Some(Level::Bad)))
+    }
+}
+
+impl Doctor {
+    /// Looks at the settlers, and whether there must be any.
+    fn settlers(&self) -> anyhow::Result<Check> {
+        match budgets::look(&self.cluster, &self.registry) {
+            Ok(with_budgets) => groups::settlers(&self.settler_group, &self.cluster, &with_budgets)
+                .look(&self.cluster),
+            Err(error) => {
+                let what = format!("settlers (group {})", self.settler_group);
+                Ok(Check::warning(what, format!("{error:#}"))
+                    .advice("allow Read on the campaigns to have them checked"))
+            }
+        }
     }
 }
 

@@ -10,12 +10,13 @@ use super::yaml::plain;
 const WIDTH: usize = 100;
 
 /// The order of a campaign's fields; others follow in the order of their names.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 24] = [
     "id",
     "name",
     "description",
     "version",
     "status",
+    "tripped",
     "schedule",
     "when",
     "across",
@@ -25,10 +26,13 @@ const ORDER: [&str; 20] = [
     "priority",
     "exclusive_group",
     "stacking",
+    "experiment",
     "holdout",
     "reward",
+    "variants",
     "hold",
     "reverse_on",
+    "breaker",
     "labels",
     "tests",
 ];

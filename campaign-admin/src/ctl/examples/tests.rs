@@ -174,7 +174,7 @@ fn what_fails_is_explained_at_its_line() {
           ✓ schedule.end: 2026-12-01T00:00:00Z; the event is of 2026-11-30T23:59:59Z
           ✗ payload.amount: asks for {"numeric":[">=",50]}; found 49
         c.yaml:11: /tests/1/given: given is a list of one event or more
-        c.yaml:12: /tests/2/expect: expect is `match` or `no_match`, or `pending`, `confirmed` or `reversed`
+        c.yaml:12: /tests/2/expect: expect is `match` or `no_match`, or `held_out`, `pending`, `confirmed` or `reversed`
         c.yaml:13: /tests/3/given/0: payload is a number; it must be an object
         "#);
 }

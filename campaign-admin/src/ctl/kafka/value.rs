@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Events,
     /// Matches, which only we write.
     Matches,
+    /// Campaigns, as the matcher reads them.
+    Campaigns,
 }
 
 /// How long a registry may take to say what a schema is.
@@ -56,6 +58,16 @@ pub(crate) struct Values {
     document: Document,
     /// Schemas that were waited for in vain: the next value of one is not held up again.
     given_up: HashSet<SchemaId>,
+}
+
+impl From<&RegistrySettings> for Schemas {
+    /// Of documents that only we write.
+    fn from(registry: &RegistrySettings) -> Self {
+        Self {
+            registry: registry.clone(),
+            event_mapping: None,
+        }
+    }
 }
 
 impl Schemas {
@@ -145,6 +157,13 @@ impl Values {
                 }
                 Err(Unread::Waiting(id)) => Err(Unread::Waiting(id)),
                 Err(Unread::Never(reason)) => Err(Unread::Never(reason.message())),
+            },
+            Kind::Campaigns => match self.reader.read_campaign(encoded) {
+                Ok(campaign) => {
+                    serde_json::to_value(campaign).map_err(|error| Unread::Never(error.to_string()))
+                }
+                Err(Unread::Waiting(id)) => Err(Unread::Waiting(id)),
+                Err(Unread::Never(error)) => Err(Unread::Never(error.to_string())),
             },
         }
     }
