@@ -1,7 +1,8 @@
-{{- /* Whether a counter rose within a time, also one that was not there before: root, metric, by, within. A series that
+{{- /* Whether a counter rose within a time, also one that was not there before: root, metric, by, within,
+and where, the value of a label, if not all series count. A series that
 begins with 1, as those by reason do, has not risen by Prometheus' `increase`. */ -}}
 {{- define "campaign-manager.rose" -}}
-{{- $series := printf "%s{namespace=%q}" .metric .root.Release.Namespace -}}
+{{- $series := printf "%s{namespace=%q%s}" .metric .root.Release.Namespace (.where | default "") -}}
 sum by ({{ .by }}) (increase({{ $series }}[{{ .within }}])) > 0 or sum by ({{ .by }}) ({{ $series }} unless {{ $series }} offset {{ .within }}) > 0
 {{- end -}}
 
@@ -87,6 +88,12 @@ sum by ({{ .by }}) (increase({{ $series }}[{{ .within }}])) > 0 or sum by ({{ .b
   annotations:
     summary: '{{ "{{ $value }}" }} campaigns went past their breaker and have paused themselves'
     description: A person must look and resume them. campaignctl get and the topic campaign-events say which they are, and why.
+- alert: CampaignManagerPoolEmpty
+  expr: {{ include "campaign-manager.rose" (dict "root" $ "metric" "settler_claims_total" "where" ",outcome=\"pool_empty\"" "by" "namespace" "within" "15m") | quote }}
+  labels: {severity: warning}
+  annotations:
+    summary: '{{ "{{ $value }}" }} events would have won a coupon, and their pool has none left'
+    description: Fill the pool with campaignctl coupons load, or pause its campaigns. settler_pool_codes_left says which pools are empty.
 - alert: CampaignManagerPartitionsUnread
   expr: sum(matcher_assigned_partitions{ {{- $here }}}) < {{ int $.Values.topics.partitions }}
   for: 10m
