@@ -1,4 +1,4 @@
-//! Which campaigns have budgets, so that somebody must settle their claims.
+//! Which campaigns have budgets, or give codes of pools, so that somebody must settle their claims.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -42,7 +42,9 @@ fn claims(campaign: &Json) -> bool {
         Json::Array(budgets) => !budgets.is_empty(),
         budget => !budget.is_null(),
     };
-    has_budget && campaign["status"].as_str().unwrap_or("active") == "active"
+    let reward = &campaign["reward"];
+    let has_pool = reward["kind"] == "coupon" && reward["pool"].is_string();
+    (has_budget || has_pool) && campaign["status"].as_str().unwrap_or("active") == "active"
 }
 
 #[cfg(test)]
@@ -65,6 +67,8 @@ mod tests {
             ),
             (json!({"limits": {"total": []}}), false),
             (json!({"limits": {"per_customer": {"times": 1}}}), false),
+            (json!({"reward": {"kind": "coupon", "pool": "p"}}), true),
+            (json!({"reward": {"kind": "coupon", "code": "c"}}), false),
             (json!({}), false),
         ];
         for (campaign, expected) in cases {

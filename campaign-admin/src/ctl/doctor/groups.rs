@@ -49,11 +49,11 @@ pub(super) fn settlers<'a>(
     with_budgets: &BTreeSet<String>,
 ) -> Group<'a> {
     let without = match with_budgets.first() {
-        None => Without::Good("no active campaign has a budget".to_owned()),
+        None => Without::Good("no active campaign has a budget or a pool".to_owned()),
         Some(first) => {
             let campaigns = with_budgets.len();
             Without::Bad(format!(
-                "{campaigns} campaigns have a budget, {first} among them, and what wins them waits; start matchers with \
+                "{campaigns} campaigns have a budget or a pool, {first} among them, and what wins them waits; start matchers with \
                  SETTLER_WORKERS of 1 or more, or set the group's name"
             ))
         }
