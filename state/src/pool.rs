@@ -214,7 +214,7 @@ mod tests {
 
         fn stock(&mut self, pool: &str, codes: &[String]) -> u64 {
             let arrival = self.arrival();
-            let codes = codes.iter().map(|code| code.into()).collect();
+            let codes = codes.iter().map(Into::into).collect();
             let pool = pool.into();
             super::stock(&Stock { pool, codes }, arrival, &mut self.partition)
                 .unwrap()
