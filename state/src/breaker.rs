@@ -96,7 +96,7 @@ pub fn count(
 }
 
 /// No campaign's id begins so, nor does any account of a budget.
-fn account_id(campaign_id: &str) -> String {
+pub(crate) fn account_id(campaign_id: &str) -> String {
     format!("\u{1f}breaker\u{1f}{campaign_id}")
 }
 

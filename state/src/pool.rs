@@ -15,7 +15,10 @@ use crate::partition::Partition;
 /// So many codes are kept together.
 const BLOCK: u64 = 32;
 
-/// Begins the id of each account of a pool, and parts it. No campaign's id has it.
+/// Begins the id of each account of a pool; no other account's id begins so, whatever campaigns and pools are called.
+const POOL: &str = "\u{1f}pool\u{1f}";
+
+/// Parts the id of an account. No pool's name has it.
 const SPLIT: char = '\u{1f}';
 
 /// Identity of how many codes a pool has had.
@@ -154,19 +157,19 @@ pub fn level_of(account: &Customer) -> PoolLevel {
 
 /// The id of the account that says how full a pool is.
 pub fn account_id(pool: &str) -> String {
-    format!("{SPLIT}{pool}")
+    format!("{POOL}{pool}")
 }
 
 fn block_id(pool: &str, block: u64) -> String {
-    format!("{SPLIT}{pool}{SPLIT}{block}")
+    format!("{POOL}{pool}{SPLIT}{block}")
 }
 
 fn code_id(pool: &str, code: &str) -> String {
-    format!("{SPLIT}{pool}{SPLIT}={code}")
+    format!("{POOL}{pool}{SPLIT}={code}")
 }
 
 fn is_account_of(id: &str, pool: &str) -> bool {
-    let rest = id.strip_prefix(SPLIT).and_then(|id| id.strip_prefix(pool));
+    let rest = id.strip_prefix(POOL).and_then(|id| id.strip_prefix(pool));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(SPLIT))
 }
 
@@ -324,6 +327,21 @@ mod tests {
         assert_eq!(books.take("summer"), None);
         assert_eq!(books.take("summer2").as_deref(), Some("CODE-0"));
         assert_eq!(books.stock("summer", &codes(0..1)), 1);
+    }
+
+    /// Breakers have accounts beside those of pools, whose ids may look alike.
+    #[test]
+    fn a_pool_may_have_any_name_and_touches_no_account_but_its_own() {
+        let mut books = Books::new();
+        let of_a_breaker = crate::breaker::account_id("0");
+        let account = books.partition.touch(&of_a_breaker).unwrap();
+        *count_mut(account, KNOWN, 0) = 7;
+        books.stock("breaker", &codes(0..2));
+        books.commit();
+        let arrival = books.arrival();
+        drop_pool("breaker", arrival, &mut books.partition).unwrap();
+        books.commit();
+        assert_eq!(books.ids(), [of_a_breaker]);
     }
 
     #[test]
