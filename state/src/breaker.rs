@@ -10,9 +10,8 @@ use schemas::breaker::{BreakerCount, Tripped};
 
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
-use crate::engine::Arrival;
 use crate::memory::{Memory, Sum, stretch_mut};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 
 /// The parts of the stretch of time, and which version they are of.
 const PARTS: u64 = 0x7061_7274_736f_6662;
@@ -41,10 +40,9 @@ pub fn count(
     rule: Option<&Rule>,
     partition: &mut Partition,
 ) -> Result<Counted, StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(Counted::TakenBefore);
     }
-    partition.advance(arrival.time, arrival.offset);
     let Some(breaker) = rule.and_then(Rule::breaker) else {
         return Ok(Counted::Within);
     };

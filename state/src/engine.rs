@@ -17,7 +17,7 @@ use crate::customer::{Customer, Waiting};
 use crate::decide::{Occasion, Winners, event_hash, grant, judge, matters_of, moment};
 use crate::open::granted::{granted, is_asked};
 use crate::open::{self, OpenMatch, Sequel, Winning};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 
 /// Which events are taken, by their times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +26,6 @@ pub struct EventTimes {
     pub dedup_window: Span,
     /// An event may be so much ahead of the time of its record.
     pub max_ahead: Span,
-}
-
-/// How an event came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    /// Offset of its record; greater than that of the one before in the partition.
-    pub offset: i64,
-    /// The time of its record, in milliseconds since 1970, but not beyond the clock; of a record without a time, now.
-    pub time: i64,
 }
 
 /// What became of an event.
@@ -63,6 +54,26 @@ pub enum Undecided {
     /// What is remembered cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// Why a control record was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// It can never be processed, and counts as taken in.
+    #[error("the control record cannot be read")]
+    Never(DeadLetterReason),
+    /// What is remembered cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl From<ControlError> for Undecided {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Never(reason) => Self::Unread(Unread::Never(reason)),
+            ControlError::State(error) => Self::State(error),
+        }
+    }
 }
 
 /// A match of an event whose time to wait is over.
@@ -252,25 +263,23 @@ impl Engine {
     /// Does what a control record asks for: a record of `events` without a value, by the word of its header and its key.
     ///
     /// # Errors
-    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    /// [`ControlError`].
     pub fn control<'k>(
         &self,
         word: &[u8],
         key: Option<&'k [u8]>,
         arrival: Arrival,
         partition: &mut Partition,
-    ) -> Result<Decided<'k>, Undecided> {
-        if arrival.offset <= partition.offset() {
+    ) -> Result<Decided<'k>, ControlError> {
+        if !partition.is_new(arrival) {
             return Ok(Decided::TakenBefore);
         }
-        partition.advance(arrival.time, arrival.offset);
-        let read = Control::read(word, key);
-        match read.map_err(|why| Undecided::Unread(Unread::Never(why)))? {
+        match Control::read(word, key).map_err(ControlError::Never)? {
             (Control::Erase, customer) => {
                 partition.forget(customer)?;
                 Ok(Decided::Erased(customer))
             }
-            _ => Err(Undecided::Unread(Unread::Never(unknown(word)))),
+            _ => Err(ControlError::Never(unknown(word))),
         }
     }
 
@@ -278,18 +287,18 @@ impl Engine {
     /// `events` with the word [`Control::Refused`], its key and its claim asks for. None if it was done before.
     ///
     /// # Errors
-    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    /// [`ControlError`].
     pub fn refused<'r>(
         &mut self,
         (key, claim): (Option<&[u8]>, Option<&[u8]>),
         arrival: Arrival,
         rules: &'r RuleSet,
         partition: &mut Partition,
-    ) -> Result<Option<Amends<'r>>, Undecided> {
-        if arrival.offset <= partition.offset() {
+    ) -> Result<Option<Amends<'r>>, ControlError> {
+        if !partition.is_new(arrival) {
             return Ok(None);
         }
-        let claim = told_of(Control::Refused, (key, claim), arrival, partition)?;
+        let claim = told_of(Control::Refused, (key, claim))?;
         Ok(Some(self.amend(claim, rules, partition)?))
     }
 
@@ -297,21 +306,22 @@ impl Engine {
     /// its key and its claim asks for. Returns whether it was new; [`Engine::take_sequels`] has what became of the match at once.
     ///
     /// # Errors
-    /// [`Undecided`]: it can never be processed, and counts as taken in.
+    /// [`ControlError`].
     pub fn granted(
         &mut self,
         (key, claim): (Option<&[u8]>, Option<&[u8]>),
         arrival: Arrival,
         partition: &mut Partition,
-    ) -> Result<bool, Undecided> {
+    ) -> Result<bool, ControlError> {
         self.sequels.clear();
-        if arrival.offset <= partition.offset() {
+        if !partition.is_new(arrival) {
             return Ok(false);
         }
-        let claim = told_of(Control::Granted, (key, claim), arrival, partition)?;
-        let what = "claim";
-        let never = || Undecided::Unread(Unread::Never(DeadLetterReason::InvalidControl { what }));
-        let grant = claim.granted.as_ref().ok_or_else(never)?;
+        let claim = told_of(Control::Granted, (key, claim))?;
+        let grant = claim
+            .granted
+            .as_ref()
+            .ok_or(ControlError::Never(NO_CLAIM))?;
         let now = self.clock.map_or(arrival.time, |clock| clock());
         self.keep_granted(&claim, grant, now, partition)?;
         Ok(true)
@@ -463,21 +473,19 @@ fn keeps_matches(rule: &Rule) -> bool {
     rule.history().is_some_and(rules::History::keeps_matches)
 }
 
-/// Reads the claim of a control record of `events`, which counts as taken in.
+/// What is wrong with a control record that has no claim of its customer.
+const NO_CLAIM: DeadLetterReason = DeadLetterReason::InvalidControl { what: "claim" };
+
+/// Reads the claim of a control record of `events`.
 fn told_of(
     control: Control,
     (key, claim): (Option<&[u8]>, Option<&[u8]>),
-    arrival: Arrival,
-    partition: &mut Partition,
-) -> Result<Claim<'static>, Undecided> {
-    partition.advance(arrival.time, arrival.offset);
-    let never = |why| Undecided::Unread(Unread::Never(why));
+) -> Result<Claim<'static>, ControlError> {
     let read = Control::read(control.word().as_bytes(), key);
-    let (_, customer) = read.map_err(never)?;
+    let (_, customer) = read.map_err(ControlError::Never)?;
     let claim = claim.and_then(|json| serde_json::from_slice::<Claim<'static>>(json).ok());
     let claim = claim.filter(|it| it.customer_id == customer);
-    let what = "claim";
-    claim.ok_or_else(|| never(DeadLetterReason::InvalidControl { what }))
+    claim.ok_or(ControlError::Never(NO_CLAIM))
 }
 
 /// Whether a customer's state knows the event of a claim: by its id, or by the match that it asks for.

@@ -22,6 +22,15 @@ pub struct Partition {
     progress: Vec<u8>,
 }
 
+/// How a record came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Offset of its record; greater than that of the one before in the partition.
+    pub offset: i64,
+    /// The time of its record, in milliseconds since 1970, but not beyond the clock; of a record without a time, now.
+    pub time: i64,
+}
+
 /// How far a partition was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -203,6 +212,16 @@ impl Partition {
     pub fn advance(&mut self, clock: i64, offset: i64) {
         self.open.clock = self.open.clock.max(clock);
         self.open.offset = self.open.offset.max(offset);
+    }
+
+    /// Takes note of a record, unless that was done before: then it comes again by a fault of the log, and must do nothing.
+    #[must_use]
+    pub(crate) fn is_new(&mut self, arrival: Arrival) -> bool {
+        let is_new = arrival.offset > self.offset();
+        if is_new {
+            self.advance(arrival.time, arrival.offset);
+        }
+        is_new
     }
 
     /// The customer as the open batch has it.

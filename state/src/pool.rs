@@ -8,9 +8,8 @@ use schemas::pool::Stock;
 
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
-use crate::engine::Arrival;
 use crate::memory::{Memory, Sum};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 
 /// So many codes are kept together.
 const BLOCK: u64 = 32;
@@ -63,10 +62,9 @@ pub fn stock(
     arrival: Arrival,
     partition: &mut Partition,
 ) -> Result<Option<u64>, StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(None);
     }
-    partition.advance(arrival.time, arrival.offset);
     let pool = &*stock.pool;
     let before = count(partition.touch(&account_id(pool))?, STOCKED);
     let mut stocked = before;
@@ -131,10 +129,9 @@ pub fn drop_pool(
     arrival: Arrival,
     partition: &mut Partition,
 ) -> Result<(), StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(());
     }
-    partition.advance(arrival.time, arrival.offset);
     partition.forget_all(&|id| is_account_of(id, pool))
 }
 

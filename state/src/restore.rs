@@ -10,9 +10,8 @@ use schemas::{Counted, GivenBack};
 
 use crate::codec::StateError;
 use crate::customer::Customer;
-use crate::engine::Arrival;
 use crate::memory::{self, Memory, Sum};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 use crate::settle::{Used, id_of, sum_of};
 
 /// Notes that a budget counts a claim of that time and offset, which may be given back.
@@ -46,10 +45,9 @@ pub fn give_back(
     rule: Option<&Rule>,
     partition: &mut Partition,
 ) -> Result<Option<u64>, StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(None);
     }
-    partition.advance(arrival.time, arrival.offset);
     let totals = rule.map_or(&[][..], Rule::totals);
     let mut most = None;
     for counted in given.counted.iter() {

@@ -14,9 +14,9 @@ use crate::breaker;
 use crate::codec::StateError;
 use crate::customer::{Customer, Retention};
 use crate::decide::taken_together;
-use crate::engine::{Arrival, IsKnown};
+use crate::engine::IsKnown;
 use crate::memory::{Memory, Sum};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 use crate::pool;
 use crate::restore::{self, began_of};
 
@@ -114,10 +114,9 @@ pub fn settle<'r>(
     rule: Option<&'r Rule>,
     partition: &mut Partition,
 ) -> Result<Settled<'r>, StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(Settled::TakenBefore);
     }
-    partition.advance(arrival.time, arrival.offset);
     let refused = |reason| {
         Ok(Settled::Refused {
             reason,
@@ -230,10 +229,9 @@ pub fn reset(
     arrival: Arrival,
     partition: &mut Partition,
 ) -> Result<(), StateError> {
-    if arrival.offset <= partition.offset() {
+    if !partition.is_new(arrival) {
         return Ok(());
     }
-    partition.advance(arrival.time, arrival.offset);
     partition.forget_all(&|id| account_of(id).is_some_and(|(campaign, _)| campaign == campaign_id))
 }
 

@@ -20,10 +20,10 @@ use crate::decide::{
     Occasion, Winners, admits, distinct, event_hash, grant, holds, judge, leaves_room, matters_of,
     moment, reward_amount, taken_together,
 };
-use crate::engine::{Arrival, DueMatch, held, is_return, reward_of};
+use crate::engine::{DueMatch, held, is_return, reward_of};
 use crate::open::granted::granted;
 use crate::open::{self, Sequel};
-use crate::partition::Partition;
+use crate::partition::{Arrival, Partition};
 use crate::restore::give_back;
 use crate::settle::{Settled, has_room, settle};
 

@@ -10,7 +10,10 @@ use rules::decide::Record;
 use schemas::names::header;
 use schemas::{Control, DeadLetterReason, Encoding, Limits, Reader, Unread};
 use service::kafka::record;
-use state::{Arrival, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided, Winners};
+use state::{
+    Arrival, ControlError, Decided, Due, Engine, EventTimes, Partition, StateError, Undecided,
+    Winners,
+};
 
 use super::Rebuild;
 use super::breakers::BreakerCounts;
@@ -123,20 +126,11 @@ impl Decide {
         message: &BorrowedMessage<'_>,
         arrival: Arrival,
     ) -> Result<(), Rebuild> {
-        let asked = (
-            message.key(),
-            record::header(message, header::CONTROL_CLAIM),
-        );
-        match self.engine.granted(asked, arrival, partition) {
+        match (self.engine).granted(claimed(message), arrival, partition) {
             Ok(true) => self.tally.granted += 1,
             Ok(false) => self.tally.came_again(),
-            Err(Undecided::Unread(Unread::Never(reason))) => {
-                return self.die(batch, message, &reason);
-            }
-            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
-                unreachable!("a claim has no schema, and its campaign was for its customer")
-            }
-            Err(Undecided::State(error)) => return Err(error.into()),
+            Err(ControlError::Never(reason)) => return self.die(batch, message, &reason),
+            Err(ControlError::State(error)) => return Err(error.into()),
         }
         batch.load.output_bytes += STATE_BYTES;
         self.follow(batch, message)
@@ -164,23 +158,15 @@ impl Decide {
         message: &BorrowedMessage<'_>,
         arrival: Arrival,
     ) -> Result<(), Rebuild> {
-        let asked = (
-            message.key(),
-            record::header(message, header::CONTROL_CLAIM),
-        );
+        let asked = claimed(message);
         let amends = match self.engine.refused(asked, arrival, &self.rules, partition) {
             Ok(Some(amends)) => amends,
             Ok(None) => {
                 self.tally.came_again();
                 return Ok(());
             }
-            Err(Undecided::Unread(Unread::Never(reason))) => {
-                return self.die(batch, message, &reason);
-            }
-            Err(Undecided::Unread(Unread::Waiting(_)) | Undecided::Audiences) => {
-                unreachable!("a claim has no schema, and its campaigns were for its customer")
-            }
-            Err(Undecided::State(error)) => return Err(error.into()),
+            Err(ControlError::Never(reason)) => return self.die(batch, message, &reason),
+            Err(ControlError::State(error)) => return Err(error.into()),
         };
         batch.load.output_bytes += STATE_BYTES;
         self.tally.refused += 1;
@@ -203,6 +189,12 @@ impl Decide {
         }
         Ok(())
     }
+}
+
+/// The key of a control record, and the claim that it has.
+fn claimed<'m>(message: &'m BorrowedMessage<'_>) -> (Option<&'m [u8]>, Option<&'m [u8]>) {
+    let claim = record::header(message, header::CONTROL_CLAIM);
+    (message.key(), claim)
 }
 
 impl Duty for Decide {
@@ -264,7 +256,7 @@ impl Duty for Decide {
         let mut audiences = self.audiences.of(message.partition());
         let engine = &mut self.engine;
         let decided = if let Some(word) = control {
-            engine.control(word, message.key(), arrival, partition)
+            (engine.control(word, message.key(), arrival, partition)).map_err(Undecided::from)
         } else {
             let known = (partition, &mut audiences as &mut dyn state::Audiences);
             engine.decide(record, arrival, &self.rules, known, &mut winners)
