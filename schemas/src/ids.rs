@@ -78,6 +78,17 @@ const fn is_printable(byte: u8) -> bool {
 }
 
 macro_rules! id {
+    // A name that people give, and that stands in paths and keys.
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        id!(
+            $(#[$doc])*
+            $name,
+            $kind,
+            |byte| byte.is_ascii_alphanumeric(),
+            |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+            "letters, digits, '-', '_' and '.' are allowed"
+        );
+    };
     ($(#[$doc:meta])* $name:ident, $kind:literal, $is_plain:expr, $is_allowed:expr, $allowed:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -143,55 +154,37 @@ id!(
 id!(
     /// Names a campaign; the key of the `campaigns` topic.
     CampaignId,
-    "campaign id",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "campaign id"
 );
 
 id!(
     /// Names a group of campaigns that share what an event or a customer wins.
     GroupName,
-    "group",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "group"
 );
 
 id!(
     /// Names a draw of groups, which campaigns may share.
     ExperimentName,
-    "experiment",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "experiment"
 );
 
 id!(
     /// Names a variant of a campaign.
     VariantName,
-    "the name of a variant",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "the name of a variant"
 );
 
 id!(
     /// Names an audience: a set of customers.
     AudienceName,
-    "audience",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "audience"
 );
 
 id!(
     /// Names a pool of coupon codes.
     PoolName,
-    "pool",
-    |byte| byte.is_ascii_alphanumeric(),
-    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "letters, digits, '-', '_' and '.' are allowed"
+    "pool"
 );
 
 /// Names one match: an event that won a campaign.
