@@ -125,6 +125,26 @@ impl World {
         }
     }
 
+    /// Waits until all events and all claims are committed, those too that come of others.
+    pub fn wait_decided(&self) {
+        self.kafka.flush();
+        let all = |topic: &str, group: &str| {
+            let topic = self.topic(topic);
+            let mut ends = vec![0; usize::try_from(PARTITIONS).expect("small")];
+            for record in self.kafka.read_all(&topic) {
+                let end = &mut ends[usize::try_from(record.partition).expect("a partition")];
+                *end = (*end).max(record.offset + 1);
+            }
+            let committed = self.kafka.committed(group, &topic, PARTITIONS);
+            committed.is_some_and(|it| it.iter().zip(&ends).all(|(at, end)| at >= end))
+        };
+        let settler = format!("{}-settler", self.name);
+        wait::until("all events and claims to be committed", PATIENCE, || {
+            let mut rounds = (0..3).map(|_| all("events", &self.name) && all("claims", &settler));
+            rounds.all(|is_so| is_so).then_some(())
+        });
+    }
+
     /// Waits until all committed matches have their rows.
     pub fn wait_recorded(&self) {
         self.wait_quiet();

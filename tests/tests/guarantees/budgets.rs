@@ -12,7 +12,7 @@ use tests::process::Process;
 use tests::servers::Server;
 use tests::topics::Seen;
 use tests::wait;
-use tests::world::{PARTITIONS, World};
+use tests::world::World;
 
 use super::LONG_BATCHES;
 
@@ -107,26 +107,6 @@ fn send(world: &World, event: &Value) {
     world
         .kafka
         .send_json(&world.topic("events"), customer, event);
-}
-
-/// Waits until all events and all claims are committed, those too that come of others.
-pub(super) fn wait_all(world: &World) {
-    world.kafka.flush();
-    let all = |topic: &str, group: &str| {
-        let topic = world.topic(topic);
-        let mut ends = vec![0; usize::try_from(PARTITIONS).expect("small")];
-        for record in world.kafka.read_all(&topic) {
-            let end = &mut ends[usize::try_from(record.partition).expect("a partition")];
-            *end = (*end).max(record.offset + 1);
-        }
-        let committed = world.kafka.committed(group, &topic, PARTITIONS);
-        committed.is_some_and(|it| it.iter().zip(&ends).all(|(at, end)| at >= end))
-    };
-    let (matcher, settler) = (world.name.clone(), format!("{}-settler", world.name));
-    wait::until("all events and claims to be committed", PATIENCE, || {
-        let mut rounds = (0..3).map(|_| all("events", &matcher) && all("claims", &settler));
-        rounds.all(|is_so| is_so).then_some(())
-    });
 }
 
 pub(super) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
@@ -241,7 +221,7 @@ fn books_agree_with_the_log_while_matchers_and_settlers_are_killed_and_events_co
     purchases.produce(&world, 150);
     assert!(one.terminate().0.success());
     purchases.produce(&world, 50);
-    wait_all(&world);
+    world.wait_decided();
 
     let claims = by_place(world.read("claims"));
     let (won, refused) = (pairs(&world, "matches"), pairs(&world, "refusals"));
@@ -372,7 +352,7 @@ fn two_people_raise_a_budget_while_claims_flow_and_what_is_granted_is_what_it_is
     // The last version is in force for all that comes now: what is left of the budget is used.
     wait::until("the last version to be met", PATIENCE, || {
         purchases.produce(&world, 40);
-        wait_all(&world);
+        world.wait_decided();
         let claims = world.read("claims");
         let met = claims
             .iter()
@@ -380,7 +360,7 @@ fn two_people_raise_a_budget_while_claims_flow_and_what_is_granted_is_what_it_is
         met.flatten().max().filter(|it| *it >= version)
     });
     purchases.produce(&world, 150);
-    wait_all(&world);
+    world.wait_decided();
     let granted = pairs(&world, "matches").len();
     let claimed = world.read("claims").len();
     assert_eq!(granted * 25, 250 * 10, "{granted} of {claimed} claims");
@@ -392,7 +372,7 @@ fn two_people_raise_a_budget_while_claims_flow_and_what_is_granted_is_what_it_is
     let answer = connection.ask(&reset).expect("an answer");
     assert_eq!(answer.status, 202, "{}", answer.json());
     purchases.produce(&world, 20);
-    wait_all(&world);
+    world.wait_decided();
     let claimed = world
         .read("claims")
         .iter()

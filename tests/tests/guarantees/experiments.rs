@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tests::servers::Server;
 use tests::topics::Seen;
 use tests::wait;
-use tests::world::{PARTITIONS, World};
+use tests::world::World;
 
 use super::LONG_BATCHES;
+use super::budgets::text;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -92,30 +93,6 @@ fn send(world: &World, event: &Value) {
     world.kafka.send_json(&topic, customer, event);
 }
 
-fn text<'v>(value: &'v Value, field: &str) -> &'v str {
-    let found = value[field].as_str();
-    found.unwrap_or_else(|| panic!("{field}: {value}"))
-}
-
-/// Waits until all events and claims are committed, those too that come of others.
-fn wait_all(world: &World) {
-    let all = |topic: &str, group: &str| {
-        let topic = world.topic(topic);
-        let mut ends = vec![0; usize::try_from(PARTITIONS).expect("small")];
-        for record in world.kafka.read_all(&topic) {
-            let end = &mut ends[usize::try_from(record.partition).expect("a partition")];
-            *end = (*end).max(record.offset + 1);
-        }
-        let committed = world.kafka.committed(group, &topic, PARTITIONS);
-        committed.is_some_and(|it| it.iter().zip(&ends).all(|(at, end)| at >= end))
-    };
-    let (matcher, settler) = (world.name.clone(), format!("{}-settler", world.name));
-    wait::until("all events and claims to be committed", PATIENCE, || {
-        let mut rounds = (0..3).map(|_| all("events", &matcher) && all("claims", &settler));
-        rounds.all(|is_so| is_so).then_some(())
-    });
-}
-
 /// Event, campaign, status or reason, and variant.
 type Line = (String, String, String, String);
 
@@ -174,7 +151,7 @@ fn who_is_held_out_is_recorded_once_and_wins_nothing_while_matchers_and_settlers
     }
     let matcher = world.matcher("b");
     events.produce(&world, 60);
-    wait_all(&world);
+    world.wait_decided();
 
     let (mut won, mut refused) = (BTreeSet::new(), BTreeSet::new());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -15,7 +15,7 @@ use tests::wait;
 use tests::world::{PARTITIONS, World};
 
 use super::LONG_BATCHES;
-use super::budgets::{by_place, text, units, wait_all};
+use super::budgets::{by_place, text, units};
 use super::customers::install;
 
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -358,7 +358,7 @@ fn budgets_get_back_what_is_taken_back_to_the_cent_while_matchers_and_settlers_a
     assert!(matcher.terminate().0.success());
     assert!(settler.terminate().0.success());
     shop.produce(&world, 40);
-    wait_all(&world);
+    world.wait_decided();
     wait::until("all that is held to be confirmed", PATIENCE, || {
         let mut open = BTreeSet::new();
         for record in by_place(world.read("matches")) {
@@ -372,7 +372,7 @@ fn budgets_get_back_what_is_taken_back_to_the_cent_while_matchers_and_settlers_a
         }
         open.is_empty().then_some(())
     });
-    wait_all(&world);
+    world.wait_decided();
 
     let expected = expected(&world.kafka.read_all(&world.topic("events")));
     let (books, reversals) = books(&by_place(world.read("matches")));
