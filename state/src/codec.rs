@@ -12,7 +12,7 @@
 //! ```
 //!
 //! From version 3 on each match that is not final ends with what the settler has to say of it and its variant, and each return
-//! says whether it has found something.
+//! says whether it has found something; and codes of pools are a kind of memory.
 //!
 //! A customer who has nothing that is new in a version is written in the one before, so that whoever uses none of it can
 //! go back to the release before.
@@ -26,6 +26,7 @@ mod writer;
 use self::reader::{Input, Stop};
 use self::writer::Writer;
 use crate::customer::{Customer, NEVER, Retention};
+use crate::memory::Memory;
 use crate::partition::Progress;
 
 /// The newest version.
@@ -73,13 +74,20 @@ const NOTHING: u8 = 0;
 const NUMBER: u8 = 1;
 const HASH: u8 = 2;
 
+/// Whether a customer has something that the version before cannot say.
+fn is_of_the_newest(customer: &Customer) -> bool {
+    let mut memories = customer.memories.iter();
+    customer.has_budgeted()
+        || customer.open.iter().any(|won| won.variant.is_some())
+        || memories.any(|(_, kept)| matches!(kept.memory, Memory::Codes(_)))
+}
+
 /// Writes a customer's state.
 pub(crate) fn write(customer: &Customer, out: &mut Vec<u8>) {
     let mut out = Writer(out);
-    let has_variants = customer.open.iter().any(|won| won.variant.is_some());
     let version = match () {
+        () if is_of_the_newest(customer) => VERSION,
         () if customer.is_final() => FIRST,
-        () if customer.has_budgeted() || has_variants => VERSION,
         () => SECOND,
     };
     out.0.push(version);

@@ -46,6 +46,21 @@ fn open() -> OpenMatch {
     }
 }
 
+/// Checks that a customer is written in that version, and read as they are from all of it alone.
+fn comes_back(customer: &Customer, version: u8) -> Vec<u8> {
+    let mut written = Vec::new();
+    write(customer, &mut written);
+    assert_eq!(written[0], version);
+    assert_eq!(read(&written).unwrap(), *customer);
+    for end in 0..written.len() {
+        assert!(matches!(
+            read(&written[..end]),
+            Err(StateError::Broken { .. })
+        ));
+    }
+    written
+}
+
 #[test]
 fn what_the_first_release_wrote_is_read_and_written_as_it_was() {
     let customer = read(FIRST_RELEASE).unwrap();
@@ -91,17 +106,8 @@ fn matches_that_are_not_final_come_back_and_nothing_is_read_of_a_part() {
             has_found: false,
         });
     }
-    let mut written = Vec::new();
-    write(&customer, &mut written);
-    assert_eq!(written[0], 2);
-    assert_eq!(read(&written).unwrap(), customer);
+    let mut written = comes_back(&customer, 2);
     assert_eq!(due(&written), Ok(Some(100)));
-    for end in 0..written.len() {
-        assert!(matches!(
-            read(&written[..end]),
-            Err(StateError::Broken { .. })
-        ));
-    }
     written[0] = 4;
     assert_eq!(read(&written), Err(StateError::Version(4)));
 }
@@ -141,16 +147,7 @@ fn what_the_settler_has_to_say_comes_back_and_who_has_nothing_of_it_is_written_a
         taken: Returned::Whole,
         has_found: true,
     });
-    let mut written = Vec::new();
-    write(&customer, &mut written);
-    assert_eq!(written[0], 3);
-    assert_eq!(read(&written).unwrap(), customer);
-    for end in 0..written.len() {
-        assert!(matches!(
-            read(&written[..end]),
-            Err(StateError::Broken { .. })
-        ));
-    }
+    comes_back(&customer, 3);
 }
 
 #[test]
@@ -158,14 +155,13 @@ fn a_variant_comes_back_and_costs_a_version_only_where_there_is_one() {
     let mut customer = read(FIRST_RELEASE).unwrap();
     let variant = Some("double".into());
     customer.open = vec![open(), OpenMatch { variant, ..open() }];
-    let mut written = Vec::new();
-    write(&customer, &mut written);
-    assert_eq!(written[0], 3);
-    assert_eq!(read(&written).unwrap(), customer);
-    for end in 0..written.len() {
-        assert!(matches!(
-            read(&written[..end]),
-            Err(StateError::Broken { .. })
-        ));
-    }
+    comes_back(&customer, 3);
+}
+
+#[test]
+fn codes_of_a_pool_come_back_and_are_of_the_version_that_knows_them() {
+    let mut block = Customer::default();
+    let codes = || Memory::Codes(vec!["A-1".into(), "Ü".into()]);
+    block.memory_mut(9, 0, crate::customer::Retention::Ever, codes);
+    comes_back(&block, 3);
 }
