@@ -48,12 +48,21 @@ impl PoolLevel {
     }
 }
 
+/// A code that was taken out of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolCode {
+    /// The code.
+    pub code: Box<str>,
+    /// So many are left.
+    pub left: u64,
+}
+
 /// Whether what has that identity is of a pool, and kept until the pool is dropped.
 pub(crate) const fn is_identity(identity: u64) -> bool {
     matches!(identity, STOCKED | GIVEN | CODES | KNOWN)
 }
 
-/// Adds codes to a pool. Returns how many of them are new; none if the record was taken in before.
+/// Adds codes to a pool. Returns how full it is then; none if the record was taken in before.
 ///
 /// # Errors
 /// [`StateError`]: what is kept cannot be read.
@@ -61,13 +70,12 @@ pub fn stock(
     stock: &Stock<'_>,
     arrival: Arrival,
     partition: &mut Partition,
-) -> Result<Option<u64>, StateError> {
+) -> Result<Option<PoolLevel>, StateError> {
     if !partition.is_new(arrival) {
         return Ok(None);
     }
     let pool = &*stock.pool;
-    let before = count(partition.touch(&account_id(pool))?, STOCKED);
-    let mut stocked = before;
+    let mut stocked = count(partition.touch(&account_id(pool))?, STOCKED);
     for code in &stock.codes {
         let known = partition.touch(&code_id(pool, code))?;
         if count(known, KNOWN) > 0 {
@@ -84,7 +92,7 @@ pub fn stock(
     }
     let account = partition.touch(&account_id(pool))?;
     *count_mut(account, STOCKED, arrival.time) = stocked;
-    Ok(Some(stocked - before))
+    Ok(Some(level_of(account)))
 }
 
 /// Takes the next code out of a pool; none if none is left.
@@ -95,12 +103,12 @@ pub(crate) fn take(
     pool: &str,
     at: i64,
     partition: &mut Partition,
-) -> Result<Option<Box<str>>, StateError> {
+) -> Result<Option<PoolCode>, StateError> {
     let account = partition.touch(&account_id(pool))?;
     let level = level_of(account);
-    if level.left() == 0 {
+    let Some(left) = level.left().checked_sub(1) else {
         return Ok(None);
-    }
+    };
     *count_mut(account, GIVEN, at) = level.given + 1;
     let (block, place) = (level.given / BLOCK, level.given % BLOCK);
     let id = block_id(pool, block);
@@ -117,7 +125,7 @@ pub(crate) fn take(
     if place + 1 == BLOCK {
         partition.forget(&id)?;
     }
-    Ok(Some(code))
+    Ok(Some(PoolCode { code, left }))
 }
 
 /// Forgets a pool, and that there were its codes.
@@ -133,15 +141,6 @@ pub fn drop_pool(
         return Ok(());
     }
     partition.forget_all(&|id| is_account_of(id, pool))
-}
-
-/// How full a pool is.
-///
-/// # Errors
-/// [`StateError`]: what is kept cannot be read.
-pub fn level(pool: &str, partition: &Partition) -> Result<PoolLevel, StateError> {
-    let account = partition.customer(&account_id(pool))?;
-    Ok(account.as_ref().map(level_of).unwrap_or_default())
 }
 
 /// How full a pool is that has that account.
@@ -213,17 +212,30 @@ mod tests {
         }
 
         fn stock(&mut self, pool: &str, codes: &[String]) -> u64 {
+            let before = self.level(pool).stocked;
             let arrival = self.arrival();
             let codes = codes.iter().map(Into::into).collect();
-            let pool = pool.into();
-            super::stock(&Stock { pool, codes }, arrival, &mut self.partition)
-                .unwrap()
-                .unwrap()
+            let of = Stock {
+                pool: pool.into(),
+                codes,
+            };
+            let after = super::stock(&of, arrival, &mut self.partition);
+            let after = after.unwrap().unwrap();
+            assert_eq!(after, self.level(pool));
+            after.stocked - before
+        }
+
+        fn level(&self, pool: &str) -> PoolLevel {
+            let account = self.partition.customer(&account_id(pool)).unwrap();
+            account.as_ref().map(level_of).unwrap_or_default()
         }
 
         fn take(&mut self, pool: &str) -> Option<String> {
-            let code = super::take(pool, 0, &mut self.partition).unwrap();
-            code.map(String::from)
+            let taken = super::take(pool, 0, &mut self.partition).unwrap();
+            taken.map(|PoolCode { code, left }| {
+                assert_eq!(left, self.level(pool).left());
+                code.into()
+            })
         }
 
         fn commit(&mut self) {
@@ -290,7 +302,7 @@ mod tests {
             given.push(code);
         }
         assert_eq!(given, codes(0..101));
-        let level = level("summer", &books.partition).unwrap();
+        let level = books.level("summer");
         assert_eq!((level.stocked, level.given, level.left()), (101, 101, 0));
     }
 
@@ -354,6 +366,6 @@ mod tests {
             super::stock(&stock, again, &mut books.partition).unwrap(),
             None
         );
-        assert_eq!(level("summer", &books.partition).unwrap().stocked, 1);
+        assert_eq!(books.level("summer").stocked, 1);
     }
 }

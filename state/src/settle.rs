@@ -17,7 +17,7 @@ use crate::decide::taken_together;
 use crate::engine::IsKnown;
 use crate::memory::{Memory, Sum};
 use crate::partition::{Arrival, Partition};
-use crate::pool;
+use crate::pool::{self, PoolCode};
 use crate::restore::{self, began_of};
 
 /// How long what was used of a day, week or month is kept after it, against the time of the partition, in milliseconds. A
@@ -42,7 +42,7 @@ pub enum Settled<'r> {
         /// Where it counts, if what takes it back gives it back.
         counted: Vec<Counted>,
         /// The code that the reward is, if it is one of a pool.
-        code: Option<Box<str>>,
+        code: Option<PoolCode>,
     },
     /// It is none.
     Refused {

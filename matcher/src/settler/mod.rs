@@ -21,7 +21,7 @@ use rules::history::Total;
 use rules::{Rule, RuleSet};
 use schemas::control::unknown;
 use schemas::names::header;
-use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, GivenBack};
+use schemas::{CampaignId, Claim, Control, DeadLetterReason, Encoding, GivenBack, RefusalReason};
 use service::kafka::record;
 use state::settle::{self, Settled};
 use state::{Arrival, Partition, StateError};
@@ -144,7 +144,7 @@ impl Settle {
                 code,
             } => {
                 self.tally.granted(claim, &marks, age);
-                let coded = code.map(|code| pools::with_code(claim, &code));
+                let coded = code.map(|code| self.give(claim, &code));
                 let claim = coded.as_ref().unwrap_or(claim);
                 let written = (self.emitter).write_match(transaction, message, claim, counted);
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
@@ -156,6 +156,9 @@ impl Settle {
                 marks,
             } => {
                 self.tally.refused(reason, age);
+                if let (RefusalReason::PoolEmpty, Some(pool)) = (reason, &claim.prize.pool) {
+                    self.tally.left(pool, 0);
+                }
                 let limit = limit.map(Total::budget);
                 let written =
                     (self.emitter).write_refusal(transaction, message, claim, (reason, limit));
@@ -164,9 +167,7 @@ impl Settle {
                 (bytes, percent.transpose()?.unwrap_or_default())
             }
         };
-        if let Some(pool) = &claim.prize.pool {
-            self.tell_level(pool, partition)?;
-        } else if rule.is_some() {
+        if rule.is_some() && claim.prize.pool.is_none() {
             self.tally.used(&claim.prize.campaign_id, percent);
         }
         batch.load.output_bytes += STATE_BYTES + bytes;

@@ -7,6 +7,7 @@ use rdkafka::message::BorrowedMessage;
 use schemas::pool::{self, Stock};
 use schemas::{Claim, DeadLetterReason};
 use serde_json::value::RawValue;
+use state::pool::PoolCode;
 use state::{Arrival, Partition};
 
 use super::Settle;
@@ -33,9 +34,10 @@ impl Settle {
         }
         match state::pool::stock(&stock, arrival, partition)? {
             None => self.tally.came_again(),
-            Some(new) => {
-                tracing::debug!(pool = &*stock.pool, new, "codes added");
-                self.tell_level(&stock.pool, partition)?;
+            Some(level) => {
+                let left = level.left();
+                tracing::debug!(pool = &*stock.pool, left, "codes added");
+                self.tally.left(&stock.pool, left);
             }
         }
         batch.load.output_bytes += value.len();
@@ -55,18 +57,20 @@ impl Settle {
         };
         state::pool::drop_pool(pool, arrival, partition)?;
         tracing::info!(pool, "pool dropped");
-        self.tell_level(pool, partition)
+        self.tally.left(pool, 0);
+        Ok(())
     }
 
-    pub(super) fn tell_level(&mut self, pool: &str, partition: &Partition) -> Result<(), Rebuild> {
-        let level = state::pool::level(pool, partition)?;
-        self.tally.left(pool, level.left());
-        Ok(())
+    /// The claim with the code that it is given in its reward.
+    pub(super) fn give<'c>(&mut self, claim: &Claim<'c>, given: &PoolCode) -> Claim<'c> {
+        if let Some(pool) = &claim.prize.pool {
+            self.tally.left(pool, given.left);
+        }
+        with_code(claim, &given.code)
     }
 }
 
-/// The claim with the code in its reward.
-pub(super) fn with_code<'c>(claim: &Claim<'c>, code: &str) -> Claim<'c> {
+fn with_code<'c>(claim: &Claim<'c>, code: &str) -> Claim<'c> {
     let mut claim = claim.clone();
     let reward = claim.prize.reward.get().trim_end();
     // A reward is an object, and its kind is in it.
