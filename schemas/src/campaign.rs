@@ -311,6 +311,11 @@ impl Campaign {
         Ok(())
     }
 
+    /// Whether what wins it is claimed, and the settler decides: it has a budget, or its reward is a code of a pool.
+    pub fn is_claimed(&self) -> bool {
+        !self.limits.total.is_empty() || self.reward.pool().is_some()
+    }
+
     /// Checks that a record's key is the id of its campaign.
     ///
     /// # Errors

@@ -65,7 +65,8 @@ impl Stock<'_> {
     }
 }
 
-fn is_code(text: &str) -> bool {
+/// Whether that is a code: something that people can type in.
+pub fn is_code(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_CODE_BYTES
         && text.trim() == text

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use schemas::PoolName;
-use schemas::pool::{MAX_CODES, Stock};
+use schemas::pool::{MAX_CODE_BYTES, MAX_CODES, is_code};
 use serde_json::json;
 
 use super::api::Api;
@@ -124,13 +124,9 @@ impl LoadCodes {
             if code.is_empty() {
                 continue;
             }
-            let stock = Stock {
-                pool: (&*self.pool).into(),
-                codes: vec![code.into()],
-            };
-            if stock.check().is_err() {
+            if !is_code(code) {
                 let error = anyhow::anyhow!(
-                    "{name}:{}: no code: 1 to 128 bytes without control characters are; nothing was sent",
+                    "{name}:{}: no code: 1 to {MAX_CODE_BYTES} bytes without control characters are; nothing was sent",
                     number + 1
                 );
                 return Err(Failure::usage(error));

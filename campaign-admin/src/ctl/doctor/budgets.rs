@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use rdkafka::message::BorrowedMessage;
+use schemas::{Campaign, Status};
 use serde_json::Value as Json;
 use service::registry::RegistrySettings;
 
@@ -24,11 +25,11 @@ pub(super) fn look(
         let Some(id) = record.key().map(str::to_owned) else {
             return Ok(ControlFlow::Continue(()));
         };
-        match record.json() {
-            Some(campaign) if claims(&campaign) => found.insert(id),
-            Some(_) => found.remove(&id),
+        match record.json().map(claims) {
+            Some(Some(true)) => found.insert(id),
+            Some(Some(false)) => found.remove(&id),
             None if record.value.is_none() => found.remove(&id),
-            None => false,
+            Some(None) | None => false,
         };
         Ok(ControlFlow::Continue(()))
     };
@@ -36,15 +37,10 @@ pub(super) fn look(
     Ok(found)
 }
 
-/// Whether what wins the campaign is claimed.
-fn claims(campaign: &Json) -> bool {
-    let has_budget = match &campaign["limits"]["total"] {
-        Json::Array(budgets) => !budgets.is_empty(),
-        budget => !budget.is_null(),
-    };
-    let reward = &campaign["reward"];
-    let has_pool = reward["kind"] == "coupon" && reward["pool"].is_string();
-    (has_budget || has_pool) && campaign["status"].as_str().unwrap_or("active") == "active"
+/// Whether what wins the campaign is claimed; none if the document is no campaign.
+fn claims(document: Json) -> Option<bool> {
+    let campaign: Campaign = serde_json::from_value(document).ok()?;
+    Some(campaign.status == Status::Active && campaign.is_claimed())
 }
 
 #[cfg(test)]
@@ -71,8 +67,16 @@ mod tests {
             (json!({"reward": {"kind": "coupon", "code": "c"}}), false),
             (json!({}), false),
         ];
-        for (campaign, expected) in cases {
-            assert_eq!(claims(&campaign), expected, "{campaign}");
+        for (fields, expected) in cases {
+            let mut campaign = json!({
+                "id": "ten", "name": "Ten", "when": {"event_type": ["purchase"]},
+                "reward": {"kind": "credit", "amount": 10},
+            });
+            for (name, value) in fields.as_object().unwrap() {
+                campaign[name] = value.clone();
+            }
+            assert_eq!(claims(campaign) == Some(true), expected, "{fields}");
         }
+        assert_eq!(claims(json!({"limits": {"total": {"times": 1}}})), None);
     }
 }

@@ -151,9 +151,9 @@ impl Results {
             }
             match record.json() {
                 Some(won) if self.is_it(&won) && is_first(&won) => {
-                    groups.add_all(exposure(&won, "matched_at", |won| {
-                        Group::Reached(won["variant"].as_str().map(str::to_owned))
-                    }));
+                    if let Some(exposed) = exposure(&won, "matched_at", reached) {
+                        groups.add(exposed);
+                    }
                 }
                 Some(_) => {}
                 None => unread += 1,
@@ -165,12 +165,16 @@ impl Results {
             let refusal = Record::from(message).json();
             if let Some(refusal) = refusal.filter(|refusal| self.is_it(refusal)) {
                 let held_out = refusal["reason"] == RefusalReason::HeldOut.as_str();
-                groups.add_all(exposure(&refusal, "refused_at", |refusal| {
+                let group = |it: &Json| {
                     if held_out {
-                        return Group::Holdout;
+                        Group::Holdout
+                    } else {
+                        reached(it)
                     }
-                    Group::Reached(refusal["variant"].as_str().map(str::to_owned))
-                }));
+                };
+                if let Some(exposed) = exposure(&refusal, "refused_at", group) {
+                    groups.add(exposed);
+                }
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -237,14 +241,6 @@ impl Results {
     }
 }
 
-impl Groups {
-    fn add_all(&mut self, exposures: Option<Exposure>) {
-        if let Some(exposure) = exposures {
-            self.add(exposure);
-        }
-    }
-}
-
 /// What customers are to do.
 fn pattern(outcome: &str) -> anyhow::Result<Pattern> {
     let json: Json = if outcome.trim_start().starts_with('{') {
@@ -261,6 +257,11 @@ fn is_first(won: &Json) -> bool {
         status,
         None | Some(MatchStatus::Granted | MatchStatus::Pending)
     )
+}
+
+/// The group of whoever the campaign has reached.
+fn reached(document: &Json) -> Group {
+    Group::Reached(document["variant"].as_str().map(str::to_owned))
 }
 
 /// What a match or a refusal says; nothing of a document that is neither.
