@@ -1,5 +1,7 @@
 //! The campaigns' API as its clients see it.
 
+mod audiences;
+mod coupons;
 mod request;
 mod settings;
 
@@ -10,7 +12,7 @@ use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, ETAG, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use rules::CampaignProblem;
-use schemas::{AudienceName, CampaignId, CustomerId};
+use schemas::{CampaignId, CustomerId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use service::settings::Secret;
@@ -268,32 +270,6 @@ impl Api {
         self.send(request).await?.json()
     }
 
-    /// How full a pool of coupons is. Its name was checked.
-    pub(crate) async fn pool(&self, pool: &str) -> anyhow::Result<Json> {
-        let path = format!("/v1/coupon-pools/{pool}");
-        self.send(self.request(Method::GET, &path)).await?.json()
-    }
-
-    /// Adds codes to a pool of coupons. Returns where that is asked for.
-    pub(crate) async fn add_codes(
-        &self,
-        pool: &str,
-        codes: &[String],
-        reason: Option<&str>,
-    ) -> anyhow::Result<Json> {
-        let path = format!("/v1/coupon-pools/{pool}/codes");
-        let request = self.request(Method::POST, &path).reason(reason);
-        let request = request.body(&json!({"codes": codes}));
-        self.send(request).await?.json()
-    }
-
-    /// Drops a pool of coupons. Returns where that is asked for.
-    pub(crate) async fn drop_pool(&self, pool: &str, reason: Option<&str>) -> anyhow::Result<Json> {
-        let path = format!("/v1/coupon-pools/{pool}");
-        let request = self.request(Method::DELETE, &path).reason(reason);
-        self.send(request).await?.json()
-    }
-
     /// What is remembered of a customer.
     pub(crate) async fn customer(&self, id: &str) -> anyhow::Result<Json> {
         let request = self.request_of_customer(Method::GET, id)?;
@@ -308,80 +284,6 @@ impl Api {
     ) -> anyhow::Result<Json> {
         let request = self.request_of_customer(Method::DELETE, id)?;
         self.send(request.reason(reason)).await?.json()
-    }
-
-    /// All audiences that have members.
-    pub(crate) async fn audiences(&self) -> anyhow::Result<Json> {
-        let request = self.request(Method::GET, "/v1/audiences");
-        self.send(request).await?.json()
-    }
-
-    /// How many customers are in an audience.
-    ///
-    /// # Errors
-    /// Nobody is.
-    pub(crate) async fn audience(&self, name: &str) -> anyhow::Result<Json> {
-        let request = self.request_of_audience(Method::GET, name, &[])?;
-        self.send(request).await?.json()
-    }
-
-    /// Whether a customer is in an audience.
-    pub(crate) async fn member(&self, name: &str, customer: &str) -> anyhow::Result<Json> {
-        step(customer)?;
-        let request = self.request_of_audience(Method::GET, name, &["members", customer])?;
-        self.send(request).await?.json()
-    }
-
-    /// Puts customers in an audience.
-    pub(crate) async fn add_members(
-        &self,
-        name: &str,
-        customers: &[String],
-        reason: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let request = self.request_of_audience(Method::PUT, name, &["members"])?;
-        let body = json!({"customer_ids": customers});
-        self.send(request.reason(reason).body(&body)).await?;
-        Ok(())
-    }
-
-    /// Takes customers out of an audience.
-    pub(crate) async fn remove_members(
-        &self,
-        name: &str,
-        customers: &[String],
-        reason: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let request = self.request_of_audience(Method::POST, name, &["members:remove"])?;
-        let body = json!({"customer_ids": customers});
-        self.send(request.reason(reason).body(&body)).await?;
-        Ok(())
-    }
-
-    /// Takes everybody out of an audience.
-    pub(crate) async fn drop_audience(
-        &self,
-        name: &str,
-        reason: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let request = self.request_of_audience(Method::DELETE, name, &[])?;
-        self.send(request.reason(reason)).await?;
-        Ok(())
-    }
-
-    fn request_of_audience(
-        &self,
-        method: Method,
-        name: &str,
-        further: &[&str],
-    ) -> anyhow::Result<Request> {
-        AudienceName::check(name).map_err(Failure::usage)?;
-        step(name)?;
-        let mut request = self.request(method, "/v1/audiences");
-        if let Ok(mut steps) = request.0.url_mut().path_segments_mut() {
-            steps.push(name).extend(further);
-        }
-        Ok(request)
     }
 
     fn request_of_customer(&self, method: Method, id: &str) -> anyhow::Result<Request> {

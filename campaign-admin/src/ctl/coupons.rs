@@ -149,7 +149,6 @@ impl LoadCodes {
 
 impl GetPool {
     async fn run(&self, form: Form, api: &Api) -> anyhow::Result<Exit> {
-        PoolName::check(&self.pool).map_err(Failure::usage)?;
         let report = api.pool(&self.pool).await?;
         if form != Form::Table {
             form.print(&report, String::new)?;
@@ -167,7 +166,6 @@ impl GetPool {
 
 impl DropPool {
     async fn run(&self, form: Form, api: &Api) -> anyhow::Result<Exit> {
-        PoolName::check(&self.pool).map_err(Failure::usage)?;
         let report = api.drop_pool(&self.pool, self.reason.as_deref()).await?;
         form.print_next(&report, || {
             format!(
