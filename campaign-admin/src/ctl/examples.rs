@@ -42,6 +42,8 @@
 //!     left: 6.67                                           # may be left out
 //! ```
 
+mod expected;
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
@@ -54,6 +56,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 use state::{Memberships, Over, Told, Trial};
 
+use self::expected::{Expected, Verdict};
 use super::campaign::{Found, Local};
 use super::check::as_if_active;
 
@@ -253,40 +256,6 @@ fn audiences(test: &Json) -> Result<Vec<AudienceName>, Failed> {
     })
 }
 
-/// What a test expects of its last entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    Match,
-    NoMatch,
-    HeldOut,
-    Pending,
-    Confirmed,
-    Reversed,
-}
-
-impl Expected {
-    fn of(word: &str) -> Option<Self> {
-        Some(match word {
-            "match" => Self::Match,
-            "no_match" => Self::NoMatch,
-            "held_out" => Self::HeldOut,
-            "pending" => Self::Pending,
-            "confirmed" => Self::Confirmed,
-            "reversed" => Self::Reversed,
-            _ => return None,
-        })
-    }
-
-    /// What is to become of a match that is there.
-    fn status(self) -> Option<MatchStatus> {
-        match self {
-            Self::Confirmed => Some(MatchStatus::Confirmed),
-            Self::Reversed => Some(MatchStatus::Reversed),
-            Self::Match | Self::NoMatch | Self::HeldOut | Self::Pending => None,
-        }
-    }
-}
-
 /// Whether what was expected became of a match by the last entry.
 fn followed(
     test: &Json,
@@ -336,34 +305,6 @@ fn followed(
         }
     }
     Ok(())
-}
-
-/// What became of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Match,
-    HeldOut,
-    NoMatch,
-}
-
-impl Verdict {
-    fn of(wins: bool, is_held_out: bool) -> Self {
-        match (wins, is_held_out) {
-            (true, _) => Self::Match,
-            (false, true) => Self::HeldOut,
-            (false, false) => Self::NoMatch,
-        }
-    }
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Match => "a match",
-            Self::HeldOut => "that its customer is held out",
-            Self::NoMatch => "no match",
-        })
-    }
 }
 
 /// Gives the trial the entry with that number: an event, or time that passes.
