@@ -95,6 +95,7 @@ impl Services {
     }
 
     /// A budget that is used to half of it with the first purchase; matches are held for a moment, and half of each comes back.
+    /// And a pool of coupons that nobody has filled.
     fn buy_and_return(&self, round: usize) {
         if round == 0 {
             let campaign = json!({
@@ -104,6 +105,11 @@ impl Services {
                 "reverse_on": {"event_type": ["refund"], "same": "payload.order", "amount": "payload.amount"},
             });
             self.post(&self.admins[0], "/v1/campaigns", &campaign, true, 201);
+            let coupon = json!({
+                "id": "from-a-pool", "name": "of a test", "when": {"event_type": ["order"]},
+                "reward": {"kind": "coupon", "pool": "empty"},
+            });
+            self.post(&self.admins[0], "/v1/campaigns", &coupon, true, 201);
         }
         for (kind, amount) in [("order", 80), ("refund", 40)] {
             let event = json!({
