@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::codec::StateError;
@@ -127,7 +128,7 @@ impl Size {
 /// Customers in memory.
 #[derive(Debug, Default)]
 pub(crate) struct InMemory {
-    customers: IndexMap<Box<str>, Box<[u8]>>,
+    customers: IndexMap<Box<str>, Box<[u8]>, RandomState>,
     /// When something is due, and whose.
     due: BTreeSet<(i64, Box<str>)>,
     /// Whose turn it is to be visited.

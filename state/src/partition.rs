@@ -1,6 +1,6 @@
 //! The customers of one partition: what is committed, and what the open batch made of it.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::base::{Base, Before, Bytes, InMemory, Mark, Put};
 use crate::codec::{self, StateError};
@@ -114,7 +114,7 @@ impl Partition {
             committed,
             customers,
             open: committed,
-            touched: HashMap::new(),
+            touched: HashMap::default(),
             written: Vec::new(),
             progress,
         }
