@@ -9,7 +9,7 @@ use super::keys::Affix;
 use super::marks::Mark;
 use super::numbers::Numbers;
 use super::pairs::Pairs;
-use super::postings::{Header, ListId, Posting};
+use super::postings::{Header, ListId, Posting, Stretches};
 use super::ranges::{Range, Ranges};
 use super::shares::{KeyId, Keys};
 use super::words::{WordId, Words};
@@ -194,6 +194,7 @@ impl Lists {
             files: files.into(),
             words: Dictionary::new(&words),
             folded: Dictionary::new(&folded),
+            stretches: Stretches::of(&self.postings),
             postings: self.postings.into(),
             pairs: Pairs::new(&pairs),
             pair_fields: self.pair_fields.into(),

@@ -44,7 +44,7 @@ use self::keys::Plain;
 use self::numbers::Numbers;
 use self::outline::Field;
 use self::pairs::Pairs;
-use self::postings::{ListId, Posting};
+use self::postings::{ListId, Posting, Stretches};
 pub(crate) use self::search::Work;
 use crate::rule::Rule;
 
@@ -60,6 +60,7 @@ pub(crate) struct Index {
     folded: Dictionary,
     /// Lists, each behind its header, and then what is filed under ranges.
     postings: Box<[Posting]>,
+    stretches: Stretches,
     pairs: Pairs,
     pair_fields: Box<[u32]>,
     conditions: Conditions,

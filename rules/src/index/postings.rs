@@ -16,6 +16,30 @@ pub(super) struct Posting {
     pub(super) rest: RestId,
 }
 
+/// What all postings of each stretch forbid, so that one look passes over what no event of this outline can meet. Stretches
+/// run on over the ends of lists; a header that lies in one can only take bits away.
+#[derive(Debug, Default)]
+pub(super) struct Stretches(Box<[u64]>);
+
+impl Stretches {
+    /// So many postings are a stretch.
+    pub(super) const LENGTH: usize = 64;
+
+    pub(super) fn of(postings: &[Posting]) -> Self {
+        let stretches = postings.chunks(Self::LENGTH);
+        let forbidden =
+            |stretch: &[Posting]| stretch.iter().fold(u64::MAX, |all, it| all & it.forbids);
+        Self(stretches.map(forbidden).collect())
+    }
+
+    /// What all forbid of the stretch in which that posting lies, and where the next begins.
+    #[inline]
+    pub(super) fn at(&self, posting: usize) -> (u64, usize) {
+        let stretch = posting / Self::LENGTH;
+        (self.0[stretch], (stretch + 1) * Self::LENGTH)
+    }
+}
+
 /// The number of a rest, and what is known of it without looking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RestId(u32);

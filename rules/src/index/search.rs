@@ -13,7 +13,7 @@ use super::facts::{Fact, Facts};
 use super::keys::Plain;
 use super::marks::{Check, Mark};
 use super::numbers::Numbers;
-use super::postings::{Header, ListId, Posting};
+use super::postings::{Header, ListId, Posting, Stretches};
 use super::{FieldAffixes, File, Index};
 use crate::letter_case::fold;
 use crate::network::address_bits;
@@ -71,7 +71,7 @@ impl Index {
             places,
         };
         for (start, end) in buffers.runs.drain(..) {
-            search.go_through(&self.postings[start as usize..end as usize]);
+            search.go_through(start as usize, end as usize);
         }
         while !buffers.lists.is_empty() {
             let headers = buffers.lists.iter();
@@ -89,7 +89,7 @@ impl Index {
                         buffers.pairs.push((list, mark));
                     }
                 }
-                search.go_through(&self.postings[begin + 1..=begin + header.count as usize]);
+                search.go_through(begin + 1, begin + 1 + header.count as usize);
             }
             black_box(touched);
             let pairs = buffers.pairs.drain(..);
@@ -296,9 +296,33 @@ struct Search<'s, 'e> {
 }
 
 impl Search<'_, '_> {
+    /// Tries the postings from there to there.
     #[inline]
-    fn go_through(&mut self, postings: &[Posting]) {
-        for posting in postings {
+    fn go_through(&mut self, start: usize, end: usize) {
+        if end - start > Stretches::LENGTH {
+            self.go_through_stretches(start, end);
+        } else {
+            self.try_all(start, end);
+        }
+    }
+
+    #[inline(never)]
+    fn go_through_stretches(&mut self, start: usize, end: usize) {
+        let mut begin = start;
+        while begin < end {
+            let (forbidden, next) = self.index.stretches.at(begin);
+            let stop = next.min(end);
+            if forbidden & self.outline == 0 {
+                self.try_all(begin, stop);
+            }
+            begin = stop;
+        }
+    }
+
+    #[inline]
+    fn try_all(&mut self, start: usize, end: usize) {
+        let index = self.index;
+        for posting in &index.postings[start..end] {
             if posting.forbids & self.outline != 0 || !self.is_met(&posting.check) {
                 continue;
             }

@@ -247,3 +247,27 @@ fn generated_events_win_often_enough() {
     let won: usize = events.iter().map(won).sum();
     assert!((200..5_000).contains(&won), "{won} of 10,000");
 }
+
+// Long lists are passed over in stretches, by what all of a stretch forbid.
+#[test]
+fn a_long_list_of_exclusions_is_passed_over_only_where_all_exclude() {
+    let word = |n| match n {
+        0..150 => "web",
+        150..153 => "shop",
+        _ => ["web", "shop", "mail"][n / 100 % 3],
+    };
+    let pattern = |n| json!({"tier": [{"anything-but": [word(n), format!("of-{n}")]}]});
+    let set = Set::of((0..700).map(pattern).collect());
+    for tier in [
+        json!("web"),
+        json!("shop"),
+        json!("mail"),
+        json!("app"),
+        json!("of-151"),
+        json!(1),
+        json!(["web", "shop"]),
+        json!(["web"]),
+    ] {
+        set.check(&envelope(json!({"tier": tier}))).unwrap();
+    }
+}
