@@ -14,6 +14,7 @@
 
 mod customers;
 mod files;
+mod lot;
 mod mark;
 
 pub use customers::OnDisk;
