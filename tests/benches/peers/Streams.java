@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
@@ -16,12 +17,14 @@ import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.state.WindowStore;
 import software.amazon.event.ruler.Machine;
 
 /**
  * What a team would write with Kafka Streams: events through event-ruler, a record a match, exactly once. The counterpart of
- * the matcher in the measurement `backlog`.
+ * the matcher in the measurements `backlog`, `windows` and `restore`. It prints its states and its restores, each behind the
+ * time in milliseconds.
  *
  * <p>Arguments: brokers, application's id, topic of events, topic of matches, file with a pattern a line, threads, folder
  * for state, and how many events of a customer within a week make a match (0: each event does).
@@ -43,6 +46,8 @@ public final class Streams {
         settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         settings.put(StreamsConfig.STATE_DIR_CONFIG, arguments[6]);
         settings.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
+        // As the matcher's: who comes back under its name need not wait until it is taken for dead.
+        settings.put(StreamsConfig.mainConsumerPrefix("group.instance.id"), "bench");
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
 
@@ -55,8 +60,31 @@ public final class Streams {
             counted(events, machine, rules, threshold, arguments[3]);
         }
         KafkaStreams streams = new KafkaStreams(builder.build(), settings);
+        streams.setStateListener((state, before) -> say("state " + state));
+        streams.setGlobalStateRestoreListener(new Restores());
         Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
         streams.start();
+    }
+
+    /** Says when a partition of a store begins to be restored, and when it is. */
+    private static final class Restores implements StateRestoreListener {
+        @Override
+        public void onRestoreStart(TopicPartition partition, String store, long from, long to) {
+            say("restoring " + partition);
+        }
+
+        @Override
+        public void onBatchRestored(TopicPartition partition, String store, long end, long records) {}
+
+        @Override
+        public void onRestoreEnd(TopicPartition partition, String store, long records) {
+            say("restored " + partition + " records " + records);
+        }
+    }
+
+    private static synchronized void say(String what) {
+        System.out.println(System.currentTimeMillis() + " " + what);
+        System.out.flush();
     }
 
     /** The matches of an event. */

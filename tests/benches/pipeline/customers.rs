@@ -1,7 +1,6 @@
 //! Many customers: what one takes in the changelog, in memory and on disk, how quickly they are brought back, and how long a
 //! restart takes that finds them on disk.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::thread;
@@ -70,7 +69,8 @@ pub(crate) fn measure(broker: &Server, request: &Request) {
             memory(matcher.pid(), Memory::Now),
             memory(matcher.pid(), Memory::Peak),
         );
-        let (records, rate) = brought_back(&matcher, customers);
+        let back = brought_back(&matcher);
+        let (records, rate) = (back.records, back.per_second(customers));
         let (in_memory, on_disk) = if variant.settings.is_empty() {
             #[expect(clippy::cast_precision_loss, reason = "a figure")]
             let each = now * 1_048_576.0 / customers as f64;
@@ -241,18 +241,38 @@ fn write(
 }
 
 /// `SplitMix64`'s end (Steele, Lea, Flood 2014): customers in no order, as ids are.
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
-/// Records that were read, and customers a second from the begin of the first restore to the end of the last, as the log says.
-fn brought_back(matcher: &Process, customers: u64) -> (u64, f64) {
+/// What a log says of customers that were brought back.
+pub(crate) struct Back {
+    /// Records that were read.
+    pub(crate) records: u64,
+    /// When the first partition was begun with.
+    pub(crate) begin: Timestamp,
+    /// When the last one was back.
+    pub(crate) end: Timestamp,
+}
+
+impl Back {
+    /// From the begin of the first restore to the end of the last.
+    pub(crate) fn per_second(&self, customers: u64) -> f64 {
+        let took = self.end.duration_since(self.begin);
+        #[expect(clippy::cast_precision_loss, reason = "a figure")]
+        let customers = customers as f64;
+        customers / took.as_secs_f64()
+    }
+}
+
+/// Reads a matcher's log.
+pub(crate) fn brought_back(matcher: &Process) -> Back {
     let log = matcher.log();
     let mut records = 0;
-    let mut span: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut span: Option<(Timestamp, Timestamp)> = None;
     for line in log
         .lines()
         .filter(|line| line.contains("customers are back"))
@@ -269,19 +289,19 @@ fn brought_back(matcher: &Process, customers: u64) -> (u64, f64) {
         let took = took.as_str().and_then(|it| it.parse().ok());
         let took = took.expect("milliseconds");
         let begin = end - jiff::SignedDuration::from_millis(took);
-        let first = span.entry("begin").or_insert(begin);
-        *first = begin.min(*first);
-        let last = span.entry("end").or_insert(end);
-        *last = end.max(*last);
+        let (first, last) = span.unwrap_or((begin, end));
+        span = Some((first.min(begin), last.max(end)));
     }
-    let took = span["end"].duration_since(span["begin"]);
-    #[expect(clippy::cast_precision_loss, reason = "a figure")]
-    let rate = customers as f64 / took.as_secs_f64();
-    (records, rate)
+    let (begin, end) = span.expect("partitions");
+    Back {
+        records,
+        begin,
+        end,
+    }
 }
 
-/// What the broker has of a topic.
-fn changelog_bytes(topic: &str) -> u64 {
+/// What the broker has of the topics whose names begin so.
+pub(crate) fn changelog_bytes(topic: &str) -> u64 {
     let servers = std::fs::read_dir(servers::home()).expect("the servers' folder");
     let data =
         servers.filter_map(|server| std::fs::read_dir(server.ok()?.path().join("data")).ok());
@@ -291,7 +311,7 @@ fn changelog_bytes(topic: &str) -> u64 {
 }
 
 /// Bytes that the files take on disk; some are longer than what they hold.
-fn bytes_of(folder: &Path) -> u64 {
+pub(crate) fn bytes_of(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let sizes = entries.filter_map(Result::ok).map(|entry| {

@@ -13,6 +13,7 @@
 //! cargo bench -p tests --bench pipeline -- backlog streams=3
 //! cargo bench -p tests --bench pipeline -- windows
 //! cargo bench -p tests --bench pipeline -- customers
+//! cargo bench -p tests --bench pipeline -- restore
 //! cargo bench -p tests --bench pipeline -- claims
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
@@ -33,6 +34,7 @@ mod http;
 mod latency;
 mod memory;
 mod relay;
+mod restore;
 mod stage;
 mod streams;
 mod transactions;
@@ -112,7 +114,7 @@ fn main() {
     for word in words {
         match &*word {
             "latency" | "backlog" | "windows" | "transactions" | "memory" | "http"
-            | "customers" | "claims" => {
+            | "customers" | "restore" | "claims" => {
                 measurements.push(word);
             }
             other => request.read(other),
@@ -127,6 +129,7 @@ fn main() {
             "memory",
             "http",
             "customers",
+            "restore",
             "claims",
         ]
         .map(str::to_owned)
@@ -143,6 +146,7 @@ fn main() {
             "windows" => windows::measure(&broker, &request),
             "http" => http::measure(&broker, &request),
             "customers" => customers::measure(&broker, &request),
+            "restore" => restore::measure(&broker, &request),
             "claims" => claims::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),
             _ => memory::measure(&broker, &request),

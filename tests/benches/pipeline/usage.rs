@@ -58,3 +58,9 @@ pub(crate) fn cpu_by_thread(pid: u32) -> BTreeMap<String, Duration> {
     }
     threads
 }
+
+/// Bytes as MiB.
+#[expect(clippy::cast_precision_loss, reason = "a figure")]
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
