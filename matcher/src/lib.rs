@@ -14,8 +14,10 @@ pub mod worker;
 mod dead_letter;
 mod group;
 mod positions;
+mod series;
 mod start;
 mod trace;
 
+pub use series::Series;
 pub use settings::MatcherSettings;
 pub use start::{Matcher, Settings};

@@ -23,6 +23,7 @@ use crate::campaigns::{
 };
 use crate::group::{GroupMetrics, Orphans};
 use crate::recorder::{self, Recorder, RecorderMetrics, RecorderSettings};
+use crate::series::Series;
 use crate::settings::MatcherSettings;
 use crate::settler::{Campaigns, Settle, SettleSettings, SettlerMetrics, SettlerSettings};
 use crate::worker::{
@@ -120,6 +121,7 @@ impl Matcher {
         let settler_metrics = GroupMetrics::new(metrics, "settler");
         let settled = (&*settings.settler.group, &*settings.topics.claims_topic);
         threads.extend(look_after(settings, settled, &settler_metrics, shutdown)?);
+        let by_campaign = Series::of_campaigns(metrics);
         let pool = Pool {
             memory: memory(settings)?,
             settings: settings.clone(),
@@ -134,12 +136,12 @@ impl Matcher {
             },
             audiences: (audiences_wanted, AudienceMetrics::new(metrics)),
             matchers: Role {
-                metrics: WorkerMetrics::new(metrics),
+                metrics: WorkerMetrics::new(metrics, by_campaign.clone()),
                 kept: KeptMetrics::of_matchers(metrics),
                 group: group_metrics,
             },
             settlers: Role {
-                metrics: SettlerMetrics::new(metrics),
+                metrics: SettlerMetrics::new(metrics, by_campaign),
                 kept: KeptMetrics::of_settlers(metrics),
                 group: settler_metrics,
             },

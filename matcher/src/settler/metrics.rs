@@ -9,6 +9,7 @@ use schemas::{Claim, DeadLetterReason, RefusalReason};
 use service::Metrics;
 use state::settle::Mark;
 
+use crate::series::Series;
 use crate::worker::SECONDS;
 
 /// Metrics of all settlers of a process.
@@ -27,15 +28,17 @@ pub struct SettlerMetrics {
     dead_letters: IntCounterVec,
     taken_before: IntCounter,
     tripped: IntCounter,
+    matches: Series,
 }
 
 /// A series of a campaign or a pool lives until its partition goes elsewhere; of more nothing is told here.
 const MAX_SERIES: usize = 1_000;
 
 impl SettlerMetrics {
-    /// Registers the metrics.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// Registers the metrics. `matches` counts matches by campaign.
+    pub fn new(metrics: &Metrics, matches: Series) -> Self {
         Self {
+            matches,
             claims: metrics.counter_vec(
                 "settler_claims_total",
                 "Claims settled and committed, by outcome: granted, or why refused.",
@@ -108,6 +111,9 @@ impl SettlerMetrics {
         }
         self.taken_before.inc_by(tally.taken_before);
         self.tripped.inc_by(tally.tripped);
+        for (campaign, count) in &tally.matches {
+            self.matches.add(campaign, *count);
+        }
     }
 
     /// Another process may tell of these campaigns and pools from now on; those that stay are told with their next claim.
@@ -147,11 +153,20 @@ pub(super) struct Tally {
     dead_letters: Vec<&'static str>,
     taken_before: u64,
     tripped: u64,
+    /// Granted claims by campaign.
+    matches: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    pub(super) fn granted(&mut self, _: &Claim<'_>, marks: &[Mark<'_>], record: Timestamp) {
+    pub(super) fn granted(&mut self, claim: &Claim<'_>, marks: &[Mark<'_>], record: Timestamp) {
         self.settled("granted", record);
+        let campaign = &*claim.prize.campaign_id;
+        match self.matches.get_mut(campaign) {
+            Some(count) => *count += 1,
+            None => {
+                self.matches.insert(campaign.to_owned(), 1);
+            }
+        }
         self.marks.extend(marks.iter().map(|mark| mark.percent));
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
-use rules::RuleSet;
 use rules::decide::Record;
+use rules::{Rule, RuleSet};
 use schemas::names::header;
 use schemas::{Control, DeadLetterReason, Encoding, Limits, Reader, Unread};
 use service::kafka::record;
@@ -93,11 +93,16 @@ impl Decide {
         }
     }
 
-    /// Counts what was written for an event of that record. Returns its bytes.
-    fn count(tally: &mut Tally, written: &Written, record: rdkafka::Timestamp) -> usize {
+    /// Counts what the rule won of an event of that record. Returns its bytes.
+    fn count(
+        tally: &mut Tally,
+        written: &Written,
+        rule: &Rule,
+        record: rdkafka::Timestamp,
+    ) -> usize {
         match written {
             Written::Match(bytes) => {
-                tally.matched(record);
+                tally.matched(rule.id(), record);
                 *bytes
             }
             Written::Claim(bytes) => {
@@ -175,7 +180,7 @@ impl Decide {
             let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
             self.breakers.matched(rule, arrival.time);
-            let bytes = Self::count(&mut self.tally, &written, message.timestamp());
+            let bytes = Self::count(&mut self.tally, &written, rule, message.timestamp());
             batch.load.output_bytes += STATE_BYTES + bytes;
         }
         for (rule, place) in &amends.held_out {
@@ -274,7 +279,7 @@ impl Duty for Decide {
                         (*rule, &winners),
                     );
                     let written = written.map_err(Rebuild::Produce)?;
-                    let bytes = Self::count(&mut self.tally, &written, message.timestamp());
+                    let bytes = Self::count(&mut self.tally, &written, rule, message.timestamp());
                     batch.load.output_bytes += STATE_BYTES + bytes;
                 }
                 for rule in &winners.held_out {
@@ -324,7 +329,7 @@ impl Duty for Decide {
                     let written = self.emitter.write_due(transaction, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
-                    Self::count(&mut self.tally, &written, when)
+                    Self::count(&mut self.tally, &written, won.rule, when)
                 }
                 Due::HeldOut(kept) => {
                     self.tally.held_out += 1;

@@ -1,15 +1,17 @@
 //! What the workers tell of the events that they decide. Counted when a batch is committed, so that what is aborted and
 //! done again counts once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use jiff::Timestamp as Time;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use rdkafka::Timestamp;
-use schemas::DeadLetterReason;
+use schemas::{CampaignId, DeadLetterReason};
 use service::Metrics;
 use state::Sequel;
+
+use crate::series::Series;
 
 /// Metrics of all workers of a process.
 #[derive(Clone)]
@@ -21,9 +23,8 @@ pub struct WorkerMetrics {
     undefined_rewards: IntCounter,
     dead_letters: IntCounterVec,
     event_age: Histogram,
-    duplicates: IntCounterVec,
-    /// Types of events that have a series of their own.
-    types: Arc<Mutex<BTreeSet<String>>>,
+    campaigns: Series,
+    duplicates: Series,
     taken_before: IntCounter,
     erased: IntCounter,
     claims: IntCounter,
@@ -32,17 +33,14 @@ pub struct WorkerMetrics {
     held_out: IntCounter,
 }
 
-/// Types come with events, that is from strangers, and a series of each lives as long as the process.
-const MAX_TYPES: usize = 100;
-
 /// Seconds from a millisecond to a minute.
 pub(crate) const SECONDS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
 ];
 
 impl WorkerMetrics {
-    /// Registers the metrics.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// Registers the metrics. `campaigns` counts matches by campaign.
+    pub fn new(metrics: &Metrics, campaigns: Series) -> Self {
         Self {
             events: metrics.counter(
                 "matcher_events_consumed_total",
@@ -71,12 +69,15 @@ impl WorkerMetrics {
                 "Time from the record of an event to its match.",
                 &SECONDS,
             ),
-            duplicates: metrics.counter_vec(
-                "matcher_duplicate_events_total",
-                "Events that counted for nothing because one of their id was seen before, by event type; beyond 100 types, other.",
-                &["event_type"],
+            campaigns,
+            duplicates: Series::new(
+                metrics.counter_vec(
+                    "matcher_duplicate_events_total",
+                    "Events that counted for nothing because one of their id was seen before, by event type; beyond 100 types, other.",
+                    &["event_type"],
+                ),
+                100,
             ),
-            types: Arc::default(),
             taken_before: metrics.counter(
                 "matcher_torn_transactions_total",
                 "Records that came again although their results are committed. Anything but 0 is an alarm: the log was torn (KAFKA-17754).",
@@ -115,7 +116,10 @@ impl WorkerMetrics {
             self.dead_letters.with_label_values(&[code]).inc();
         }
         for (event_type, count) in &tally.duplicates {
-            self.duplicates(event_type, *count);
+            self.duplicates.add(event_type, *count);
+        }
+        for (campaign, count) in &tally.matches {
+            self.campaigns.add(campaign.as_str(), *count);
         }
         self.taken_before.inc_by(tally.taken_before);
         self.erased.inc_by(tally.erased);
@@ -126,20 +130,6 @@ impl WorkerMetrics {
         self.granted.inc_by(tally.granted);
         self.held_out.inc_by(tally.held_out);
     }
-
-    fn duplicates(&self, event_type: &str, count: u64) {
-        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = types.contains(event_type);
-        if !is_known && types.len() < MAX_TYPES {
-            types.insert(event_type.to_owned());
-        }
-        let label = if is_known || types.contains(event_type) {
-            event_type
-        } else {
-            "other"
-        };
-        self.duplicates.with_label_values(&[label]).inc_by(count);
-    }
 }
 
 /// What a batch will add to the counters once it is committed.
@@ -147,6 +137,8 @@ impl WorkerMetrics {
 pub(super) struct Tally {
     /// Seconds from record to match, one a match.
     ages: Vec<f64>,
+    /// The same by campaign.
+    matches: HashMap<CampaignId, u64>,
     pub(super) undefined_rewards: u64,
     dead_letters: Vec<&'static str>,
     duplicates: BTreeMap<String, u64>,
@@ -161,7 +153,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn matched(&mut self, record: Timestamp) {
+    pub(super) fn matched(&mut self, campaign: &CampaignId, record: Timestamp) {
+        if let Some(count) = self.matches.get_mut(campaign) {
+            *count += 1;
+        } else {
+            self.matches.insert(campaign.clone(), 1);
+        }
         let Some(created) = record.to_millis() else {
             return self.ages.push(0.0);
         };

@@ -17,6 +17,20 @@ fn campaigns_and_events_in_matches_out() {
         matcher.metric("matcher_events_consumed_total"),
         Some(2_000.0)
     );
+    let matches = matcher.metric("matcher_matches_total");
+    let of_campaigns = matcher.metric("matcher_campaign_matches_total");
+    assert!(
+        matches > Some(0.0) && of_campaigns == matches,
+        "{of_campaigns:?}"
+    );
+    let one = matcher.metric("matcher_campaign_matches_total{campaign_id=\"big\"}");
+    let big = |seen: &tests::topics::Seen| seen.json()["campaign_id"] == "big";
+    let bigs = world
+        .read("matches")
+        .iter()
+        .filter(|seen| big(seen))
+        .count();
+    assert_eq!(one, Some(bigs as f64));
     let (status, _) = matcher.terminate();
     assert!(status.success());
 }
