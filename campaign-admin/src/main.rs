@@ -127,6 +127,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Running {
         health,
         metrics,
+        tracer,
         shutdown,
         ..
     } = &running;
@@ -147,7 +148,14 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         metrics,
         Handle::current(),
     )?;
-    let (admin, routes) = Admin::start(&settings, &documents, &auth, health, metrics, shutdown)?;
+    let (admin, routes) = Admin::start(
+        &settings,
+        &documents,
+        &auth,
+        health,
+        (metrics, tracer),
+        shutdown,
+    )?;
     serve_api(listener, routes, limits, shutdown.clone()).await;
     tokio::task::spawn_blocking(move || admin.join()).await?;
     running.end().await

@@ -13,7 +13,7 @@ use service::http::api;
 use service::kafka::reader::TopicSource;
 use service::registry::Documents;
 use service::settings::{ApiSettings, KafkaSettings, ScyllaSettings, TopicSettings};
-use service::{Component, Health, Metrics, Shutdown};
+use service::{Component, Health, Metrics, Shutdown, Tracer};
 use tokio::runtime::Handle;
 
 use crate::api::{Api, KINDS, routes};
@@ -71,7 +71,7 @@ impl Admin {
         documents: &Documents,
         auth: &Auth,
         health: &Health,
-        metrics: &Metrics,
+        (metrics, tracer): (&Metrics, &Tracer),
         shutdown: &Shutdown,
     ) -> anyhow::Result<(Self, Router)> {
         let parts = Parts {
@@ -152,7 +152,8 @@ impl Admin {
             catalog: parts.catalog,
             changes,
         };
-        let around = api::Api::new("admin", metrics, settings.api.http_request_timeout);
+        let timeout = settings.api.http_request_timeout;
+        let around = api::Api::new("admin", metrics, timeout, tracer.clone());
         Ok((Self { threads }, around.wrap(routes(api, auth), &KINDS)))
     }
 

@@ -15,6 +15,7 @@ use service::auth::{Auth, Principal, Scope};
 use service::http::problem::{BAD_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
 use service::http::trace::correlation_id;
 use service::http::{Problem, TraceContext};
+use service::traces::Tracer;
 
 use crate::answer::Outcomes;
 use crate::body::{self, BodyLimits, Budget, Content};
@@ -28,6 +29,7 @@ use crate::outage::{Admission, Outage};
 use crate::pending::Pending;
 use crate::producer::Producer;
 use crate::refusal::{Names, Refusal};
+use crate::sends::Sends;
 
 /// After so many events a request lets others have the thread.
 const TURN: usize = 256;
@@ -47,6 +49,7 @@ pub(crate) struct Door {
     /// How events are written, once it is known.
     pub(crate) encoding: OnceLock<Encoding>,
     pub(crate) producer: Producer,
+    pub(crate) tracer: Tracer,
     pub(crate) metrics: IngestMetrics,
 }
 
@@ -120,17 +123,17 @@ impl Door {
         self.auth
             .charge(&received.who, items.all().len().saturating_sub(1));
         hold.grow_to(bytes.len() + items.all().len() * ITEM_BYTES)?;
-        let sending = Sending {
+        let mut sending = Sending {
             door: self,
             encoding: received.encoding,
             form,
             headers,
-            trace,
+            sends: Sends::begin(&self.tracer, self.producer.topic(), trace),
             pending: Pending::new(),
         };
         let begun = Instant::now();
         let mut outcomes = sending.send_all(items.all()).await;
-        let pending = sending.pending;
+        let Sending { pending, sends, .. } = sending;
         let is_one = matches!(items, Items::One(_));
         drop(bytes);
         hold.shrink_to(outcomes.bytes());
@@ -138,6 +141,7 @@ impl Door {
         let failures = pending.wait().await;
         drop(received.admission);
         self.metrics.produced_in(begun.elapsed());
+        sends.end(&failures);
         outcomes.end(failures, &self.metrics);
         let trace_id = trace.trace_id();
         if is_one {
@@ -185,15 +189,15 @@ struct Sending<'r> {
     encoding: Encoding,
     form: Form,
     headers: &'r HeaderMap,
-    trace: TraceContext,
+    sends: Sends<'r>,
     pending: Arc<Pending>,
 }
 
 impl Sending<'_> {
-    async fn send_all(&self, items: &[&[u8]]) -> Outcomes {
+    async fn send_all(&mut self, items: &[&[u8]]) -> Outcomes {
         let mut checker = Checker::new(self.door.event_limits, &self.door.schemas);
         let mut outcomes = Outcomes::with_capacity(items.len());
-        let headers = self.record_headers(self.trace);
+        let headers = self.record_headers(self.sends.context());
         for (at, item) in items.iter().enumerate() {
             if at > 0 && at % TURN == 0 {
                 tokio::task::yield_now().await;
@@ -222,7 +226,7 @@ impl Sending<'_> {
     }
 
     fn send_mapped(
-        &self,
+        &mut self,
         mapped: Result<Mapped, Refusal>,
         headers: &OwnedHeaders,
         checker: &mut Checker<'_>,
@@ -235,8 +239,11 @@ impl Sending<'_> {
         match mapped {
             Ok(mapped) => {
                 let own = mapped.traceparent.as_deref().map(str::as_bytes);
-                let headers = match own.and_then(TraceContext::continued) {
-                    Some(own) => self.record_headers(own),
+                let headers = match own.and_then(TraceContext::read) {
+                    Some(own) => {
+                        let context = self.sends.of_its_own(&own, outcomes.next());
+                        self.record_headers(context)
+                    }
                     None => headers.clone(),
                 };
                 let names = names(mapped.customer);
@@ -247,7 +254,7 @@ impl Sending<'_> {
     }
 
     fn send(
-        &self,
+        &mut self,
         item: &[u8],
         names: &Names<'_>,
         headers: OwnedHeaders,
@@ -265,6 +272,7 @@ impl Sending<'_> {
                 } = self.door;
                 let value = (self.encoding).event_of_json(&good.value, &event, *event_limits);
                 producer.send(event.customer_id, &value, headers, ticket);
+                self.sends.sent(outcomes.next());
                 outcomes.sent(event.event_id, event.event_type);
             }
             Err(refusal) => outcomes.refused(&refusal, names),

@@ -3,7 +3,7 @@
 //!
 //! The files in the order in which an event passes them: [`settings`] says what is let in, `form` what
 //! a body holds, `body` reads it within bounds, `cloud_events` turns CloudEvents into ours, `check`
-//! holds each event to the contract and to its own schema, `producer` writes it, `answer` says what
+//! holds each event to the contract and to its own schema, `producer` writes it, `sends` traces that, `answer` says what
 //! became of each.
 
 pub mod settings;
@@ -20,6 +20,7 @@ mod refusal;
 mod outage;
 mod pending;
 mod producer;
+mod sends;
 
 mod answer;
 mod handler;

@@ -55,7 +55,7 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
         &settings,
         documents,
         &running.health,
-        &running.metrics,
+        (&running.metrics, &running.tracer),
         &running.shutdown,
     );
     ingest.await?.run().await;

@@ -43,6 +43,11 @@ impl Producer {
         Ok(Self { kafka, topic })
     }
 
+    /// Where events go.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Hands an event over. The ticket comes back with the broker's answer; if the event cannot be
     /// handed over, at once.
     pub(crate) fn send(

@@ -13,7 +13,7 @@ use service::http::problem::COMMON;
 use service::http::{Api, ServerLimits, listen, serve_api};
 use service::registry::Documents;
 use service::retry::Backoff;
-use service::{Component, Health, Metrics, Shutdown};
+use service::{Component, Health, Metrics, Shutdown, Tracer};
 use tokio::net::TcpListener;
 
 use crate::body::{BodyLimits, Budget};
@@ -48,7 +48,7 @@ impl Ingest {
         settings: &Settings,
         documents: Documents,
         health: &Health,
-        metrics: &Metrics,
+        (metrics, tracer): (&Metrics, &Tracer),
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let start = Start {
@@ -85,13 +85,15 @@ impl Ingest {
             outage,
             encoding: OnceLock::new(),
             producer: producer(settings, deliveries)?,
+            tracer: tracer.clone(),
             metrics: ingest_metrics,
         });
         let routes = Router::new()
             .route("/v1/events", post(post_events))
             .with_state(Arc::clone(&door))
             .merge(openapi::routes());
-        let api = Api::new("ingest", metrics, settings.api.http_request_timeout);
+        let timeout = settings.api.http_request_timeout;
+        let api = Api::new("ingest", metrics, timeout, tracer.clone());
         let listener = listen(&settings.api).await?;
         Ok(Self {
             door,

@@ -114,7 +114,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         &settings,
         &documents,
         &running.health,
-        &running.metrics,
+        (&running.metrics, &running.tracer),
         &running.shutdown,
     )?;
     tokio::task::spawn_blocking(move || matcher.join()).await?;

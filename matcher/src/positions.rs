@@ -26,6 +26,11 @@ impl Positions {
         self.0.remove(&partition);
     }
 
+    /// The partitions that have some.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
+        self.0.keys().copied()
+    }
+
     /// Whether nothing is processed.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

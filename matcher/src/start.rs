@@ -15,7 +15,7 @@ use schemas::names::topic;
 use service::kafka::reader::TopicSource;
 use service::registry::Documents;
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
-use service::{Component, Health, Metrics, Shutdown};
+use service::{Component, Health, Metrics, Shutdown, Tracer};
 
 use crate::audiences::{AudienceMetrics, AudienceSource, Audiences, Wanted};
 use crate::campaigns::{
@@ -75,7 +75,7 @@ impl Matcher {
         settings: &Settings,
         documents: &Documents,
         health: &Health,
-        metrics: &Metrics,
+        (metrics, tracer): (&Metrics, &Tracer),
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let rules = Arc::new(ArcSwap::from_pointee(RuleSet::default()));
@@ -146,6 +146,7 @@ impl Matcher {
                 group: settler_metrics,
             },
             health: health.clone(),
+            tracer: tracer.clone(),
             shutdown: shutdown.clone(),
         };
         threads.push(spawn("workers", move || pool.run(&is_loaded))?);
@@ -158,6 +159,7 @@ impl Matcher {
             let surroundings = recorder::Surroundings {
                 metrics: RecorderMetrics::new(metrics),
                 group_metrics,
+                tracer: tracer.clone(),
                 component: health.component("recorder"),
                 heartbeat: health.heartbeat("recorder", RECORDER_MAX_AGE),
                 shutdown: shutdown.clone(),
@@ -194,6 +196,7 @@ struct Pool {
     matchers: Role<WorkerMetrics>,
     settlers: Role<SettlerMetrics>,
     health: Health,
+    tracer: Tracer,
     shutdown: Shutdown,
 }
 
@@ -268,6 +271,7 @@ impl Pool {
         let surroundings = Surroundings {
             kept_metrics: role.kept.clone(),
             group_metrics: role.group.clone(),
+            tracer: self.tracer.clone(),
             component: self.health.component(&name),
             heartbeat: self.health.heartbeat(&name, WORKER_MAX_AGE),
             shutdown: self.shutdown.clone(),

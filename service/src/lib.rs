@@ -1,4 +1,4 @@
-//! What every service shares: settings, logs, metrics, health, shutdown, Kafka clients, retries.
+//! What every service shares: settings, logs, metrics, traces, health, shutdown, Kafka clients, retries.
 //!
 //! Nothing here is global but the log: registries, health and shutdown are values that are passed to
 //! the parts, so that several services can live in one process.
@@ -20,6 +20,7 @@ pub mod settings;
 
 pub mod log;
 pub mod metrics;
+pub mod traces;
 
 pub mod health;
 pub mod http;
@@ -40,3 +41,4 @@ pub mod registry;
 pub use health::{Component, Health, Heartbeat};
 pub use metrics::Metrics;
 pub use shutdown::Shutdown;
+pub use traces::Tracer;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -12,7 +13,11 @@ use tokio::task::JoinHandle;
 
 use crate::reference;
 use crate::settings::{self, HttpSettings, LogSettings, ShutdownSettings};
+use crate::traces::{Exporter, TraceSettings, Tracer};
 use crate::{Health, Metrics, Shutdown, http, log};
+
+/// Longest time for the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Settings that every program has; to be flattened into its arguments.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +28,9 @@ pub struct ProgramSettings {
     /// Health and metrics.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// Shutdown.
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
@@ -122,8 +130,11 @@ pub struct Running {
     pub health: Health,
     /// Parts register theirs.
     pub metrics: Metrics,
+    /// Takes the parts' spans.
+    pub tracer: Tracer,
     /// Ends the parts.
     pub shutdown: Shutdown,
+    exporter: Exporter,
     probes: JoinHandle<std::io::Result<()>>,
     address: SocketAddr,
 }
@@ -132,7 +143,7 @@ impl Running {
     /// Listens to signals and serves the probes, the metrics and the program's `further` routes.
     ///
     /// # Errors
-    /// The address is taken, or signals cannot be listened to.
+    /// The address is taken, signals cannot be listened to, or the exporter of traces cannot be made.
     pub async fn begin(
         service: &'static str,
         settings: &ProgramSettings,
@@ -141,6 +152,7 @@ impl Running {
         let (health, metrics, shutdown) = (Health::new(), Metrics::new(service), Shutdown::new());
         shutdown.listen_for_signals()?;
         shutdown.enforce_deadline(settings.shutdown.deadline)?;
+        let (tracer, exporter) = Tracer::start(&settings.traces, service, &metrics)?;
         let address = settings.http.metrics_addr;
         let listener = TcpListener::bind(address)
             .await
@@ -152,7 +164,9 @@ impl Running {
         Ok(Self {
             health,
             metrics,
+            tracer,
             shutdown,
+            exporter,
             probes,
             address,
         })
@@ -163,11 +177,16 @@ impl Running {
         self.address
     }
 
-    /// Waits for the probes' server after the parts have ended; then the process can exit with this.
+    /// Exports the last spans and waits for the probes' server after the parts have ended; then the process can exit with
+    /// this.
     ///
     /// # Errors
     /// The server failed.
     pub async fn end(self) -> anyhow::Result<ExitCode> {
+        // Half of what is left, so that a collector that hangs does not make it a failure.
+        let left = self.shutdown.time_left().map(|left| left / 2);
+        let within = left.map_or(LAST_SPANS, |left| left.min(LAST_SPANS));
+        self.exporter.end(within).await;
         self.probes.await??;
         Ok(self.shutdown.exit_code())
     }

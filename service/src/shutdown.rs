@@ -22,6 +22,8 @@ struct Inner {
 struct State {
     requested: bool,
     failed: bool,
+    /// When the process is ended in any case.
+    deadline: Option<Instant>,
 }
 
 impl Shutdown {
@@ -62,6 +64,12 @@ impl Shutdown {
         } else {
             ExitCode::SUCCESS
         }
+    }
+
+    /// How long it may take from now on, if a deadline is [enforced](Self::enforce_deadline); nothing before it is asked for.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.lock().deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Waits until it is asked for.
@@ -135,6 +143,7 @@ impl Shutdown {
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
+            state.deadline = Some(Instant::now() + deadline);
             drop(state);
             std::thread::sleep(deadline);
             tracing::error!(?deadline, "shutdown took too long, exiting without it");

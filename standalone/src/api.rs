@@ -60,7 +60,7 @@ pub async fn serve(
         documents,
         &auth,
         &running.health,
-        metrics,
+        (metrics, &running.tracer),
         shutdown,
     )?;
     let limits = ServerLimits::from(&arguments.api);

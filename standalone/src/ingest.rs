@@ -42,12 +42,11 @@ pub async fn serve(
         },
         auth: api::OPEN,
     };
-    let (health, metrics) = (&running.health, &running.metrics);
     let ingest = Ingest::start(
         &settings,
         documents.clone(),
-        health,
-        metrics,
+        &running.health,
+        (&running.metrics, &running.tracer),
         &running.shutdown,
     )
     .await?;

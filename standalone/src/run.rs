@@ -86,7 +86,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         scylla: arguments.scylla.clone(),
         transactional_id_suffix: place.transactional_id_suffix.clone(),
     };
-    let matcher = Matcher::start(&settings, &documents, health, &running.metrics, shutdown)?;
+    let told = (&running.metrics, &running.tracer);
+    let matcher = Matcher::start(&settings, &documents, health, told, shutdown)?;
     let shown = show_matches(
         kafka,
         topics.matches_topic.clone(),

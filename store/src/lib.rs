@@ -76,6 +76,18 @@ pub enum StoreError {
     Answer(String),
 }
 
+impl StoreError {
+    /// What kind of error it is, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Prepare(_) => "prepare",
+            Self::Execute(_) => "execute",
+            Self::Answer(_) => "answer",
+        }
+    }
+}
+
 impl From<NewSessionError> for StoreError {
     fn from(error: NewSessionError) -> Self {
         Self::Connect(Box::new(error))

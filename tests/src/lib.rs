@@ -9,6 +9,7 @@ pub mod markers;
 pub mod servers;
 pub mod wait;
 
+pub mod collector;
 pub mod contracts;
 pub mod http;
 pub mod observer;

@@ -43,6 +43,7 @@ pub struct World {
     ledger: Mutex<Ledger>,
     next_event: AtomicU64,
     observer: Observer,
+    is_traced: AtomicBool,
 }
 
 impl World {
@@ -109,6 +110,7 @@ impl World {
             ledger: Mutex::default(),
             next_event: AtomicU64::new(0),
             observer,
+            is_traced: AtomicBool::new(false),
         };
         world.ledger().begin();
         for id in oracle::campaigns() {
@@ -126,6 +128,11 @@ impl World {
     /// Name of a topic of this installation.
     pub fn topic(&self, what: &str) -> String {
         format!("{}-{what}", self.name)
+    }
+
+    /// The matchers to come export traces: a match carries a span of its own in the trace of its event.
+    pub fn traced(&self) {
+        self.is_traced.store(true, Ordering::Relaxed);
     }
 
     /// Starts a matcher under that instance's name and waits until it is ready.
@@ -308,6 +315,7 @@ impl World {
         self.wait_quiet();
         let matches = self.read("matches");
         let evidence = Evidence {
+            is_traced: self.is_traced.load(Ordering::Relaxed),
             events_topic: self.topic("events"),
             events: self.events(),
             campaigns: self.read("campaigns"),

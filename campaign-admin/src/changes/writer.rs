@@ -357,7 +357,7 @@ impl Writer {
 fn log(command: &Command, plan: &Plan) {
     let trace = command.change.traceparent.as_deref().map(str::as_bytes);
     let trace_id = trace
-        .and_then(TraceContext::continued)
+        .and_then(TraceContext::read)
         .map(|trace| trace.trace_id());
     tracing::info!(
         campaign_id = %command.change.campaign,

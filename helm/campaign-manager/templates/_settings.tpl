@@ -48,6 +48,11 @@ STATE_MEMORY: {{ include "campaign-manager.text" $values.matcher.state.memoryByt
 {{- end }}
 {{- if has .key (list "ingest" "campaignAdmin" "matcher") }}
 METRICS_ADDR: 0.0.0.0:9464
+{{- with $values.tracing.otlp.endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+OTEL_TRACES_SAMPLER: {{ $values.tracing.sampler | quote }}
+OTEL_TRACES_SAMPLER_ARG: {{ include "campaign-manager.text" $values.tracing.samplerArg | quote }}
+{{- end }}
 {{- range $name, $value := (index $values .key).settings }}
 {{ $name }}: {{ include "campaign-manager.text" $value | quote }}
 {{- end }}
@@ -103,6 +108,10 @@ METRICS_ADDR: 0.0.0.0:9464
   valueFrom: {secretKeyRef: {name: {{ $values.schemaRegistry.existingSecret }}, key: {{ $values.schemaRegistry.usernameKey }}}}
 - name: SCHEMA_REGISTRY_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $values.schemaRegistry.existingSecret }}, key: {{ $values.schemaRegistry.passwordKey }}}}
+{{- end }}
+{{- if and (has .key (list "ingest" "campaignAdmin" "matcher")) $values.tracing.otlp.endpoint $values.tracing.otlp.existingSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ $values.tracing.otlp.existingSecret }}, key: {{ $values.tracing.otlp.headersKey }}}}
 {{- end }}
 {{- if and $values.scylla.nodes .scyllaSecret }}
 - name: SCYLLA_USER

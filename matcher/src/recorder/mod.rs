@@ -28,10 +28,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use schemas::names::header;
 use schemas::{DeadLetterReason, Reader, Unread};
+use service::http::TraceContext;
 use service::kafka::record;
 use service::retry::Backoff;
 use service::settings::ScyllaSettings;
-use service::{Component, Heartbeat, Shutdown};
+use service::traces::{Kind, Span, keys};
+use service::{Component, Heartbeat, Shutdown, Tracer};
 use store::{Erasure, MatchRow, MatchWriter, Recorded, StoreError};
 use tokio::runtime::Handle;
 
@@ -55,6 +57,10 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// costs a replay.
 const ATTEMPTS: u32 = 3;
 
+/// What spans say of the write of a match: its three rows are one, named after the table that has one for each match.
+const TABLE: &str = "matches";
+const INSERT: &str = "INSERT";
+
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
@@ -72,6 +78,7 @@ pub(crate) struct Setup {
 pub(crate) struct Surroundings {
     pub(crate) metrics: RecorderMetrics,
     pub(crate) group_metrics: GroupMetrics,
+    pub(crate) tracer: Tracer,
     /// Ready once the database was reached; an outage later is told by a metric.
     pub(crate) component: Component,
     pub(crate) heartbeat: Heartbeat,
@@ -324,7 +331,15 @@ impl Recorder {
         let all = stream::iter(rows.iter().map(Ok)).try_for_each_concurrent(
             self.setup.settings.concurrency,
             async |row| {
-                patiently(|| writer.write(row)).await?;
+                let span = self.span(row);
+                let written = patiently(|| writer.write(row)).await;
+                if let Some(mut span) = span {
+                    if let Err(error) = &written {
+                        span.fail(error.kind());
+                    }
+                    self.surroundings.tracer.end(span);
+                }
+                written?;
                 // The fields are made only when somebody listens.
                 tracing::debug!(
                     trace_id = row.traceparent().and_then(trace::id),
@@ -339,6 +354,25 @@ impl Recorder {
             self.surroundings.metrics.recorded(rows, begun.elapsed());
         }
         Ok(written)
+    }
+
+    /// The span of writing a row, beneath what its match carries; none if that is not sampled. A row that is written again has
+    /// one again.
+    fn span(&self, row: &MatchRow) -> Option<Span> {
+        let tracer = &self.surroundings.tracer;
+        if !tracer.is_on() {
+            return None;
+        }
+        let parent = TraceContext::read(row.traceparent()?.as_bytes())?;
+        let context = tracer.child(&parent)?;
+        let name = || format!("{INSERT} {TABLE}");
+        let mut span = tracer.begin(context, Some(&parent), Kind::Client, name)?;
+        span.set(keys::DB_SYSTEM, keys::CASSANDRA);
+        span.set(keys::DB_NAMESPACE, &*self.setup.scylla.keyspace);
+        span.set(keys::DB_COLLECTION, TABLE);
+        span.set(keys::DB_OPERATION, INSERT);
+        span.set(keys::MATCH_ID, row.match_id());
+        Some(span)
     }
 
     /// Deletes what a customer has won so far. The rows of their matches are all there, for these are in the same

@@ -16,7 +16,8 @@ use schemas::{
 use service::kafka::transaction::Open;
 use state::settle::Mark;
 
-use crate::worker::{Kept, MatchRecords, Won, carried, now_in_millis};
+use crate::trace::{BatchTrace, carried};
+use crate::worker::{Kept, MatchRecords, Won, now_in_millis};
 
 /// Names of the topics written to, besides that of the matches.
 pub(super) struct Outputs {
@@ -29,6 +30,7 @@ pub(super) struct Outputs {
 /// Writes matches, refusals and events of campaigns.
 pub(super) struct Emitter {
     outputs: Outputs,
+    matches_topic: String,
     matches: MatchRecords,
 }
 
@@ -36,7 +38,8 @@ impl Emitter {
     pub(super) fn new(outputs: Outputs, matches_topic: String, encoding: Encoding) -> Self {
         Self {
             outputs,
-            matches: MatchRecords::new(matches_topic, encoding),
+            matches: MatchRecords::new(matches_topic.clone(), encoding),
+            matches_topic,
         }
     }
 
@@ -44,14 +47,16 @@ impl Emitter {
     /// counts. Returns the bytes.
     pub(super) fn write_match(
         &mut self,
-        transaction: &Open,
+        (transaction, trace): (&Open, &mut BatchTrace),
         message: &BorrowedMessage<'_>,
         claim: &Claim<'_>,
         counted: Vec<Counted>,
     ) -> Result<usize, KafkaError> {
+        let whose = (&*claim.event_id, &*claim.prize.campaign_id);
+        let headers = trace.send(message, &self.matches_topic, whose);
         let Some(kept) = &claim.kept else {
             let won = Won::of_claim(claim, None);
-            return (self.matches).write(transaction, won, carried(message));
+            return (self.matches).write(transaction, won, headers);
         };
         let granted_at = now_in_millis();
         let won = Kept {
@@ -59,7 +64,7 @@ impl Emitter {
             confirm_at: kept.confirm_at.map(jiff::Timestamp::as_millisecond),
         };
         let won = Won::of_claim(claim, Some(won));
-        let bytes = (self.matches).write(transaction, won, carried(message))?;
+        let bytes = (self.matches).write(transaction, won, headers)?;
         let granted = Claim {
             taken: Vec::new(),
             groups: Vec::new(),

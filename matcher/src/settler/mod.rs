@@ -131,7 +131,6 @@ impl Settle {
         let found = self.rule(&claim.prize.campaign_id);
         let rule = found.rule();
         let age = message.timestamp();
-        let transaction = &batch.transaction;
         let (bytes, percent) = match settle::settle(claim, arrival, rule, partition)? {
             Settled::TakenBefore => {
                 self.tally.came_again();
@@ -146,7 +145,8 @@ impl Settle {
                 self.tally.granted(claim, &marks, age);
                 let coded = code.map(|code| self.give(claim, &code));
                 let claim = coded.as_ref().unwrap_or(claim);
-                let written = (self.emitter).write_match(transaction, message, claim, counted);
+                let out = (&batch.transaction, &mut batch.trace);
+                let written = (self.emitter).write_match(out, message, claim, counted);
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
                 (bytes, percent)
             }
@@ -160,8 +160,12 @@ impl Settle {
                     self.tally.left(pool, 0);
                 }
                 let limit = limit.map(Total::budget);
-                let written =
-                    (self.emitter).write_refusal(transaction, message, claim, (reason, limit));
+                let written = (self.emitter).write_refusal(
+                    &batch.transaction,
+                    message,
+                    claim,
+                    (reason, limit),
+                );
                 let bytes = written.map_err(Rebuild::Produce)? + self.tell(batch, rule, marks)?;
                 let percent = rule.map(|rule| settle::percent(claim, rule, partition));
                 (bytes, percent.transpose()?.unwrap_or_default())

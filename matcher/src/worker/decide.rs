@@ -177,7 +177,8 @@ impl Decide {
         self.tally.refused += 1;
         for (rule, place) in &amends.won {
             let won = (*rule, *place);
-            let written = (self.emitter).write_instead(&batch.transaction, message, &amends, won);
+            let out = (&batch.transaction, &mut batch.trace);
+            let written = (self.emitter).write_instead(out, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
             self.breakers.matched(rule, arrival.time);
             let bytes = Self::count(&mut self.tally, &written, rule, message.timestamp());
@@ -271,9 +272,8 @@ impl Duty for Decide {
                 self.breakers.event(arrival.time);
                 for rule in &winners.won {
                     self.breakers.matched(rule, arrival.time);
-                    let transaction = &batch.transaction;
                     let written = (self.emitter).write_won(
-                        transaction,
+                        (&batch.transaction, &mut batch.trace),
                         message,
                         (&event, decided_at),
                         (*rule, &winners),
@@ -326,7 +326,8 @@ impl Duty for Decide {
             batch.load.output_bytes += match due {
                 Due::Match(won) => {
                     self.breakers.matched(won.rule, time);
-                    let written = self.emitter.write_due(transaction, number, won);
+                    let out = (transaction, &mut batch.trace);
+                    let written = self.emitter.write_due(out, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
                     Self::count(&mut self.tally, &written, won.rule, when)

@@ -8,12 +8,14 @@ use super::Rebuild;
 use super::pace::Load;
 use crate::group::Until;
 use crate::positions::Positions;
+use crate::trace::BatchTrace;
 
 /// Records on their way from consumed to committed.
 pub(crate) struct Batch {
     pub(crate) transaction: Open,
     pub(super) positions: Positions,
     pub(crate) load: Load,
+    pub(crate) trace: BatchTrace,
 }
 
 /// What a worker does with the records of its topic. Owned by its thread.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use rdkafka::Message;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rules::Rule;
 use schemas::names::header;
@@ -14,10 +14,7 @@ use service::kafka::transaction::Open;
 use state::{Amends, DueMatch, Sequel, Winners};
 
 use super::matches::{Kept, MatchRecords, Won};
-use crate::trace;
-
-/// Headers that a match takes over from its event.
-const CARRIED: [&str; 2] = [header::TRACEPARENT, header::CORRELATION_ID];
+use crate::trace::{self, BatchTrace, carried};
 
 /// Names of the topics written to.
 #[derive(Debug, Clone)]
@@ -56,7 +53,7 @@ impl Emitter {
     /// Writes what an event wins of a campaign.
     pub(super) fn write_won(
         &mut self,
-        transaction: &Open,
+        (transaction, trace): (&Open, &mut BatchTrace),
         message: &BorrowedMessage<'_>,
         (event, decided_at): (&Event<'_>, i64),
         (rule, winners): (&Rule, &Winners<'_>),
@@ -71,7 +68,9 @@ impl Emitter {
                 .expect("the engine lets nothing win without a reward");
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, &claim.prize.key(), carried(message));
+            let whose = (event.event_id, rule.id().as_str());
+            let headers = trace.send(message, &self.outputs.claims, whose);
+            return self.send_claim(transaction, &claim.prize.key(), headers);
         }
         let reward = rule
             .reward(event)
@@ -95,10 +94,12 @@ impl Emitter {
                     confirm_at: state::confirm_at(rule, event.occurred_at.as_millisecond()),
                 }),
         };
-        let size = self.matches.write(transaction, won, carried(message))?;
+        let whose = (won.event_id, won.campaign_id);
+        let headers = trace.send(message, &self.outputs.matches, whose);
+        let size = self.matches.write(transaction, won, headers)?;
         // The fields are made only when somebody listens.
         tracing::debug!(
-            trace_id = traceparent(message).and_then(trace::id),
+            trace_id = trace::traceparent(message).and_then(trace::id),
             match_id = self.matches.last_id(),
             "match written, to be committed with its batch"
         );
@@ -108,7 +109,7 @@ impl Emitter {
     /// Writes what an event wins whose time to wait is over.
     pub(super) fn write_due(
         &mut self,
-        transaction: &Open,
+        (transaction, trace): (&Open, &mut BatchTrace),
         partition: i32,
         due: &DueMatch<'_>,
     ) -> Result<Written, KafkaError> {
@@ -117,6 +118,7 @@ impl Emitter {
             partition,
             offset: due.event.offset,
         };
+        trace.wrote();
         if due.rule.is_claimed() {
             let claim = state::claim_due(due, source);
             self.claim.clear();
@@ -146,20 +148,23 @@ impl Emitter {
     /// Writes what an event wins of a campaign because another refused it.
     pub(super) fn write_instead(
         &mut self,
-        transaction: &Open,
+        (transaction, trace): (&Open, &mut BatchTrace),
         message: &BorrowedMessage<'_>,
         amends: &Amends<'_>,
         (rule, place): (&Rule, usize),
     ) -> Result<Written, KafkaError> {
         let claim = amends.claim(rule, place);
+        let whose = (&*claim.event_id, rule.id().as_str());
         if rule.is_claimed() {
             self.claim.clear();
             write_json(&claim, &mut self.claim);
-            return self.send_claim(transaction, &claim.prize.key(), carried(message));
+            let headers = trace.send(message, &self.outputs.claims, whose);
+            return self.send_claim(transaction, &claim.prize.key(), headers);
         }
+        let headers = trace.send(message, &self.outputs.matches, whose);
         // What holds its matches, or takes them back, is not won instead of another.
         let won = Won::of_claim(&claim, None);
-        (self.matches.write(transaction, won, carried(message))).map(Written::Match)
+        (self.matches.write(transaction, won, headers)).map(Written::Match)
     }
 
     /// Writes what became of a match after it was made, and what that gives back to budgets. Returns the bytes.
@@ -280,24 +285,4 @@ fn write_json(claim: &Claim<'_>, out: &mut Vec<u8>) {
 pub(crate) fn now_in_millis() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
-}
-
-/// The headers that what comes of a record takes over from it.
-pub(crate) fn carried(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {
-    let headers = message.headers()?;
-    let mut carried: Option<OwnedHeaders> = None;
-    for header in headers.iter() {
-        if CARRIED.contains(&header.key) {
-            let so_far = carried.unwrap_or_default();
-            carried = Some(so_far.insert(header));
-        }
-    }
-    carried
-}
-
-/// Of a repeated header the last counts.
-fn traceparent<'m>(message: &'m BorrowedMessage<'_>) -> Option<&'m str> {
-    let headers = message.headers()?;
-    let found = headers.iter().filter(|it| it.key == header::TRACEPARENT);
-    std::str::from_utf8(found.last()?.value?).ok()
 }

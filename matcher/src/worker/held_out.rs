@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use service::kafka::transaction::Open;
 use state::DueMatch;
 
-use super::emit::{Emitter, Outputs, carried, now_in_millis};
+use super::emit::{Emitter, Outputs, now_in_millis};
+use crate::trace::carried;
 
 /// What would have been a match.
 pub(super) struct HeldOut<'a> {

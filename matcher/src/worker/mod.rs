@@ -33,7 +33,7 @@ use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use service::kafka::transaction::{Broken, Failure, Idle, Open};
 use service::retry::Backoff;
-use service::{Component, Heartbeat, Shutdown};
+use service::{Component, Heartbeat, Shutdown, Tracer};
 use state::{Partition, StateError, Written};
 
 use self::customers::Customers;
@@ -41,13 +41,14 @@ use self::pace::{Load, Next, Supply};
 use self::restore::{RestoreError, Restores};
 use crate::group::{self, Change, Group, GroupError, GroupMetrics, Truncation, Waiting};
 use crate::positions::Positions;
+use crate::trace::BatchTrace;
 
 pub(crate) use self::clock::Clock;
 pub(crate) use self::dead_letters::DeadLetters;
 pub(crate) use self::decide::{Decide, DecideSettings};
 pub(crate) use self::disk::DiskMemory;
 pub(crate) use self::duty::{Batch, Duty};
-pub(crate) use self::emit::{carried, now_in_millis};
+pub(crate) use self::emit::now_in_millis;
 pub(crate) use self::kept::KeptMetrics;
 pub(crate) use self::matches::{Kept, MatchRecords, Won};
 pub(crate) use self::metrics::SECONDS;
@@ -82,6 +83,7 @@ pub(crate) struct WorkerSettings {
 pub(crate) struct Surroundings {
     pub(crate) kept_metrics: KeptMetrics,
     pub(crate) group_metrics: GroupMetrics,
+    pub(crate) tracer: Tracer,
     /// Ready while the worker has a consumer and a producer.
     pub(crate) component: Component,
     pub(crate) heartbeat: Heartbeat,
@@ -299,6 +301,11 @@ impl<D: Duty> Worker<D> {
                 events: 0,
                 output_bytes: 0,
             },
+            trace: BatchTrace::begin(
+                &self.surroundings.tracer,
+                &self.settings.topic,
+                self.settings.consumer.get("group.id"),
+            ),
         })
     }
 
@@ -323,6 +330,7 @@ impl<D: Duty> Worker<D> {
             .positions
             .processed(message.partition(), message.offset());
         batch.load.events += 1;
+        batch.trace.took(message);
         Ok((batch, None))
     }
 
@@ -366,6 +374,9 @@ impl<D: Duty> Worker<D> {
         }
         let Some(member) = group.metadata() else {
             customers.roll_back();
+            batch
+                .trace
+                .aborted(batch.load.events, batch.positions.partitions());
             return self.abandon(group, batch.transaction.abort()?);
         };
         self.duty.end(&mut batch)?;
@@ -382,10 +393,12 @@ impl<D: Duty> Worker<D> {
         let begun = Instant::now();
         let metrics = &self.surroundings.kept_metrics;
         let noted = batch.transaction.noted();
+        let (records, partitions) = (batch.load.events, batch.positions.partitions());
         match batch.transaction.commit_consumed(&offsets, &member) {
             Ok(idle) => {
                 metrics.committed(begun.elapsed());
-                self.duty.committed(batch.load.events);
+                batch.trace.committed(records, partitions);
+                self.duty.committed(records);
                 self.aborts.reset();
                 for (number, state) in written {
                     // Or the partition must be brought back.
@@ -402,6 +415,7 @@ impl<D: Duty> Worker<D> {
                 drop(written);
                 customers.roll_back();
                 metrics.aborted(begun.elapsed());
+                batch.trace.aborted(records, partitions);
                 tracing::warn!(error = %why, too_large, "a batch was aborted and is read again");
                 if too_large {
                     self.duty.too_large();
@@ -410,6 +424,7 @@ impl<D: Duty> Worker<D> {
             }
             Err(Failure::Broken(broken)) => {
                 metrics.aborted(begun.elapsed());
+                batch.trace.aborted(records, partitions);
                 Err(broken.into())
             }
         }
@@ -444,6 +459,9 @@ impl<D: Duty> Worker<D> {
         let idle = match state {
             State::Batch(batch) if group.assignment_lost() => {
                 customers.roll_back();
+                batch
+                    .trace
+                    .aborted(batch.load.events, batch.positions.partitions());
                 batch.transaction.abort()?
             }
             state => self.commit(group, customers, state)?,

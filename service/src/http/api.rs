@@ -16,6 +16,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 use super::problem::{INTERNAL, Kind, Problem, UNAVAILABLE};
 use super::trace::TraceContext;
 use crate::Metrics;
+use crate::traces::{Kind as SpanKind, Span, Tracer, keys};
 
 /// Seconds from a millisecond to half a minute.
 const SECONDS: [f64; 12] = [
@@ -31,12 +32,13 @@ pub struct Api {
     timeout: Duration,
     requests: IntCounterVec,
     durations: HistogramVec,
+    tracer: Tracer,
 }
 
 impl Api {
     /// For the API of `service`, whose metrics begin with that word. A request that is not answered
-    /// within `timeout` is answered with a problem, and its handler is dropped.
-    pub fn new(service: &str, metrics: &Metrics, timeout: Duration) -> Self {
+    /// within `timeout` is answered with a problem, and its handler is dropped. Each is a span where its trace is sampled.
+    pub fn new(service: &str, metrics: &Metrics, timeout: Duration, tracer: Tracer) -> Self {
         Self {
             timeout,
             requests: metrics.counter_vec(
@@ -50,6 +52,7 @@ impl Api {
                 &["route"],
                 &SECONDS,
             ),
+            tracer,
         }
     }
 
@@ -64,10 +67,15 @@ impl Api {
 
 async fn around(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let trace = TraceContext::of(request.headers());
+    let caller = TraceContext::incoming(request.headers());
+    let trace = api.tracer.context(caller.as_ref());
     request.extensions_mut().insert(trace);
     let method = known(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = (api.tracer).begin(trace, caller.as_ref(), SpanKind::Server, || match &route {
+        Some(route) => format!("{method} {}", route.as_str()),
+        None => method.to_owned(),
+    });
     let path = request.uri().path().to_owned();
 
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -94,6 +102,9 @@ async fn around(State(api): State<Api>, mut request: Request, next: Next) -> Res
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let status = response.status();
     let took = begun.elapsed();
+    if let Some(span) = span {
+        end_span(&api.tracer, span, (method, route), status);
+    }
     let labels = [route, method, status.as_str()];
     api.requests.with_label_values(&labels).inc();
     let duration = api.durations.with_label_values(&[route]);
@@ -111,6 +122,18 @@ async fn around(State(api): State<Api>, mut request: Request, next: Next) -> Res
         );
     }
     response
+}
+
+fn end_span(tracer: &Tracer, mut span: Span, (method, route): (&str, &str), status: StatusCode) {
+    span.set(keys::HTTP_METHOD, method);
+    span.set(keys::HTTP_ROUTE, route);
+    span.set(keys::HTTP_STATUS, i64::from(status.as_u16()));
+    span.set(keys::URL_SCHEME, "http");
+    // A client's mistake is no failure of a server.
+    if status.is_server_error() {
+        span.fail(status.as_str());
+    }
+    tracer.end(span);
 }
 
 /// Methods as a label of bounded kind.
@@ -173,7 +196,8 @@ mod tests {
             )
             .route("/v1/never", get(std::future::pending::<&'static str>));
         let timeout = Duration::from_millis(50);
-        Api::new("test", &Metrics::new("test"), timeout).wrap(routes, COMMON)
+        let metrics = Metrics::new("test");
+        Api::new("test", &metrics, timeout, Tracer::off()).wrap(routes, COMMON)
     }
 
     async fn ask(method: &str, path: &str, body: &'static str) -> (Response<()>, Value) {

@@ -9,6 +9,10 @@ use crate::hex;
 /// Longest correlation id that is taken over, in bytes.
 pub const MAX_CORRELATION_ID_BYTES: usize = 128;
 
+/// Flags of a context.
+const SAMPLED: u8 = 1;
+const RANDOM: u8 = 2;
+
 /// The trace of a request, and our own span in it: the parent of all that follows from the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
@@ -18,24 +22,14 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Continues the trace that the header `traceparent` names, in a span of our own. Begins one if
-    /// there is none or if it is broken, as the specification wants (section 3.2.2).
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// The context that the header `traceparent` names; none if there is none, or if it is broken: then the receiver begins a
+    /// trace, as the specification wants (section 3.2.2).
+    pub fn incoming(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all("traceparent").iter();
         match (all.next().map(HeaderValue::as_bytes), all.next()) {
-            (Some(value), None) => Self::continued(value),
+            (Some(value), None) => Self::read(value),
             _ => None,
         }
-        .unwrap_or_else(Self::begin)
-    }
-
-    /// Continues the trace that a text in the form of `traceparent` names, in a span of our own.
-    pub fn continued(traceparent: &[u8]) -> Option<Self> {
-        let parent = Self::parse(traceparent)?;
-        Some(Self {
-            span_id: some_id(),
-            ..parent
-        })
     }
 
     /// Begins a trace. It is marked as sampled, so that whoever collects spans keeps it.
@@ -43,7 +37,7 @@ impl TraceContext {
         Self {
             trace_id: some_id(),
             span_id: some_id(),
-            flags: 1,
+            flags: SAMPLED,
         }
     }
 
@@ -61,8 +55,36 @@ impl TraceContext {
         hex::encode(&self.trace_id)
     }
 
+    /// Whether the caller has a span of it, and wants others to have one.
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The same, sampled or not.
+    #[must_use]
+    pub const fn with_sampled(self, sampled: bool) -> Self {
+        let flags = if sampled {
+            self.flags | SAMPLED
+        } else {
+            self.flags & !SAMPLED
+        };
+        Self { flags, ..self }
+    }
+
+    pub(crate) const fn trace_bytes(&self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    pub(crate) const fn span_bytes(&self) -> [u8; 8] {
+        self.span_id
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags.into()
+    }
+
     /// Reads `00-TRACE-SPAN-FLAGS`. A version to come may have more behind it; `ff` is none.
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub fn read(text: &[u8]) -> Option<Self> {
         let (head, rest) = text.split_at_checked(55)?;
         let [version] = hex::decode(&head[..2])?;
         let ends = rest.is_empty() || (version > 0 && rest[0] == b'-');
@@ -80,7 +102,7 @@ impl TraceContext {
             trace_id,
             span_id,
             // Version 00 knows two: sampled, and that the id is random.
-            flags: flags & 3,
+            flags: flags & (SAMPLED | RANDOM),
         })
     }
 }
@@ -130,20 +152,33 @@ mod tests {
 
     #[test]
     fn a_trace_is_continued_in_a_span_of_our_own() {
-        let trace = TraceContext::of(&headers(&[("traceparent", PARENT)]));
+        let parent = TraceContext::incoming(&headers(&[("traceparent", PARENT)])).unwrap();
+        assert_eq!(parent.to_string(), PARENT);
+        let trace = parent.span();
         assert_eq!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
         let text = trace.to_string();
         assert!(text.starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
         assert!(text.ends_with("-01"));
         assert!(!text.contains("b7ad6b7169203331"), "a new span");
-        assert_eq!(TraceContext::parse(text.as_bytes()), Some(trace));
+        assert_eq!(TraceContext::read(text.as_bytes()), Some(trace));
         assert_ne!(trace.span(), trace);
         let newer = format!("cc-{}-more", &PARENT[3..]);
-        assert!(TraceContext::parse(newer.as_bytes()).is_some());
+        assert!(TraceContext::read(newer.as_bytes()).is_some());
     }
 
     #[test]
-    fn a_broken_or_repeated_header_begins_a_trace() {
+    fn whether_it_is_sampled_is_one_flag_of_it() {
+        for (flags, sampled, unsampled) in [("00", "01", "00"), ("03", "03", "02")] {
+            let text = format!("{}-{flags}", &PARENT[..52]);
+            let trace = TraceContext::read(text.as_bytes()).unwrap();
+            assert_eq!(trace.is_sampled(), flags == "03");
+            assert!(trace.with_sampled(true).to_string().ends_with(sampled));
+            assert!(trace.with_sampled(false).to_string().ends_with(unsampled));
+        }
+    }
+
+    #[test]
+    fn a_broken_or_repeated_header_is_none() {
         let cases = [
             String::new(),
             PARENT[..54].to_owned(),
@@ -155,13 +190,12 @@ mod tests {
             PARENT.replace('-', "_"),
         ];
         for case in cases {
-            assert_eq!(TraceContext::parse(case.as_bytes()), None, "{case}");
-            let trace = TraceContext::of(&headers(&[("traceparent", &case)]));
-            assert_ne!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+            assert_eq!(TraceContext::read(case.as_bytes()), None, "{case}");
+            let found = TraceContext::incoming(&headers(&[("traceparent", &case)]));
+            assert_eq!(found, None);
         }
         let twice = headers(&[("traceparent", PARENT), ("traceparent", PARENT)]);
-        let trace = TraceContext::of(&twice);
-        assert_ne!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(TraceContext::incoming(&twice), None);
     }
 
     #[test]

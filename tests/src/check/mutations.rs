@@ -82,6 +82,7 @@ fn evidence_of(ledger: &Ledger) -> Evidence {
         events.push(record);
     }
     Evidence {
+        is_traced: false,
         events_topic: "events".into(),
         rows: Some(Rows::of(&matches)),
         observed: matches.clone(),

@@ -16,6 +16,7 @@ mod matchers;
 mod members;
 mod returned_budgets;
 mod returns;
+mod traces;
 mod zombies;
 
 use tests::servers::Server;
