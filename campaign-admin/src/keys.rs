@@ -71,11 +71,20 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     )))
 }
 
+/// A key that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// The key, to be given to its owner.
+    pub key: String,
+    /// What else there is to say.
+    pub told: String,
+}
+
 /// Makes the key and says all that its owner and the services need.
 ///
 /// # Errors
 /// It would have ended already, or the file cannot be appended to.
-pub fn create(command: &CreateKey, now: Timestamp) -> anyhow::Result<String> {
+pub fn create(command: &CreateKey, now: Timestamp) -> anyhow::Result<Made> {
     let scopes: Scopes = command.scopes.iter().copied().collect();
     let expires_at = match command.expires {
         None => None,
@@ -94,10 +103,10 @@ pub fn create(command: &CreateKey, now: Timestamp) -> anyhow::Result<String> {
             format!("Its record was added to {}.\n", path.display())
         }
     };
-    Ok(format!(
-        "The key, which is shown only now:\n\n{}\n\n{place}",
-        key.reveal()
-    ))
+    Ok(Made {
+        key: key.reveal().to_owned(),
+        told: format!("The key is shown only now. {place}"),
+    })
 }
 
 /// Appends a line, in one write, to a file that only its owner can read.
@@ -139,15 +148,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let now = Timestamp::UNIX_EPOCH;
-        let said = create(&command(None, None), now).unwrap();
-        let line = said.lines().find(|line| line.starts_with('{')).unwrap();
+        let made = create(&command(None, None), now).unwrap();
+        let mut lines = made.told.lines();
+        let line = lines.find(|line| line.starts_with('{')).unwrap();
         assert_eq!(read_keys(line).unwrap().len(), 1);
-        assert!(said.contains("\ncm_"), "{said}");
+        assert!(!made.told.contains(&made.key), "{made:?}");
 
         std::fs::write(&path, "# ours").unwrap();
         create(&command(Some(path.clone()), None), now).unwrap();
-        let said = create(&command(Some(path.clone()), Some("90d")), now).unwrap();
-        let secret = said.lines().find(|line| line.starts_with("cm_")).unwrap();
+        let made = create(&command(Some(path.clone()), Some("90d")), now).unwrap();
+        let secret = made.key.strip_prefix("cm_").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains(secret.rsplit('_').next().unwrap()));
         let keys = read_keys(&text).unwrap();

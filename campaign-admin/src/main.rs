@@ -66,7 +66,10 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Some(Command::Key(KeyCommand::Create(command))) => {
-            print!("{}", keys::create(command, Timestamp::now())?);
+            let made = keys::create(command, Timestamp::now())?;
+            // The key alone is the output, so that it can be kept as it comes.
+            eprint!("{}", made.told);
+            println!("{}", made.key);
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::RegisterSchemas(command)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use matcher::recorder::RecorderSettings;
+use matcher::repartition::{self, Groups, Repartition};
 use matcher::settler::SettlerSettings;
 use matcher::{Matcher, MatcherSettings, Settings};
 use service::http::Router;
@@ -57,6 +58,10 @@ enum Command {
         #[arg(long, default_value = "60000", value_parser = service::settings::millis(0..=3_600_000))]
         wait_ms: Duration,
     },
+    /// Carry what is remembered of customers, and who is in which audience, over to topics with another number of partitions.
+    /// Give it the names of the new topics as settings, and run it while no matcher runs; safe to repeat until one has begun
+    /// on the new topics
+    Repartition(Repartition),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +89,22 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
                 "SCYLLA_NODES is not set; give the nodes of ScyllaDB or Cassandra, as host:port"
             );
             store::migrate(scylla, *replication_factor, *wait_ms).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Repartition(from)) => {
+            let from = from.clone();
+            let carry = move || {
+                let groups = Groups {
+                    matcher: &arguments.matcher.group,
+                    settler: &arguments.settler.group,
+                };
+                repartition::repartition(&from, &arguments.kafka, &arguments.topics, groups)
+            };
+            let carried = tokio::task::spawn_blocking(carry).await??;
+            println!(
+                "carried over: {} records of customers, {} of members of audiences",
+                carried.customers, carried.members
+            );
             Ok(ExitCode::SUCCESS)
         }
         None => {

@@ -16,6 +16,7 @@ pub mod observer;
 pub mod page;
 pub mod process;
 pub mod rows;
+pub mod shell;
 pub mod standalone;
 pub mod topics;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::page::{self, Block, Marker};
 use tests::process::binary;
 use tests::servers::root;
 
@@ -63,7 +64,10 @@ fn every_make_command_of_a_document_is_a_target() {
     let mut named = 0;
     for document in documents() {
         let text = read(&document);
-        for rest in text.split("`make ").skip(1) {
+        let blocks = page::blocks(&text).into_iter().filter(Block::is_commands);
+        let typed: String = blocks.map(|block| block.text).collect();
+        let typed = typed.lines().filter_map(|line| line.strip_prefix("make "));
+        for rest in text.split("`make ").skip(1).chain(typed) {
             let target = rest.split(['`', ' ']).next().unwrap_or_default();
             assert!(
                 targets.contains(target),
@@ -74,6 +78,111 @@ fn every_make_command_of_a_document_is_a_target() {
         }
     }
     assert!(named >= 2, "the README names its two commands");
+}
+
+/// Languages of blocks that have no commands; of those that have, `sh` and `console`.
+const LANGUAGES: [&str; 6] = ["text", "json", "yaml", "csv", "java", "cql"];
+
+/// Why a block may be left alone. What follows a semicolon says what does the same.
+const REASONS: [&str; 6] = [
+    "builds for minutes",
+    "builds and measures for minutes",
+    "runs all tests",
+    "needs a container engine",
+    "needs a Kubernetes cluster",
+    "shows figures of thousands of customers",
+];
+
+/// What is wrong with a block of that document, if anything is.
+fn objection(document: &str, block: &Block) -> Option<String> {
+    let is_there = |path: &str| root().join(path).is_file();
+    let named = match &block.marker {
+        _ if !block.is_commands() => {
+            let is_known = LANGUAGES.contains(&block.language()) || block.file().is_some();
+            if !is_known {
+                return Some(format!("does not say its language: {:?}", block.info));
+            }
+            let typed = block.text.lines().any(|line| line.starts_with("$ "));
+            return typed.then(|| "has commands, and is no console".to_owned());
+        }
+        Marker::Absent => return Some("is not marked by who runs it, or why not".to_owned()),
+        Marker::RunBy(runner) => {
+            let runner = Path::new(runner);
+            let text = std::fs::read_to_string(root().join(runner)).unwrap_or_default();
+            let reads = text.contains(&format!("blocks!(\"{document}\")"));
+            let is_script = runner.extension().is_none() && text.contains(document);
+            return (!reads && !is_script).then(|| format!("is not read by {}", runner.display()));
+        }
+        Marker::NotRun(reason) => reason,
+    };
+    let (reason, instead) = named.split_once("; ").unwrap_or((named, ""));
+    if !REASONS.contains(&reason) {
+        return Some(format!("is not run for no known reason: {reason:?}"));
+    }
+    let path = instead.split(' ').next().unwrap_or_default();
+    (!instead.is_empty() && !is_there(path)).then(|| format!("names {path}, which is not there"))
+}
+
+#[test]
+fn every_block_of_commands_is_run_or_says_why_not() {
+    let mut objections = Vec::new();
+    let (mut run, mut left) = (0, 0);
+    for path in documents() {
+        let document = path.strip_prefix(root()).expect("it is in the tree");
+        let document = document.to_str().expect("a plain name");
+        for block in page::blocks(&read(&path)) {
+            match block.marker {
+                Marker::NotRun(_) => left += 1,
+                Marker::RunBy(_) if block.is_commands() => run += 1,
+                _ => {}
+            }
+            let objection = objection(document, &block);
+            let at = |what| format!("{document}:{}: the block {what}", block.line);
+            objections.extend(objection.map(at));
+        }
+    }
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
+    println!("{run} blocks are run, {left} are not");
+    assert!(run > 2 * left, "{run} blocks are run, {left} are not");
+}
+
+#[test]
+fn an_unmarked_block_and_one_with_an_empty_excuse_are_objected_to() {
+    let wrong = [
+        "```\nmake\n```",
+        "```zsh\nmake\n```",
+        "```sh\nmake\n```",
+        "```text\n$ make\n```",
+        "<!-- not run:  -->\n```sh\nmake\n```",
+        "<!-- not run: no time -->\n```sh\nmake\n```",
+        "<!-- not run: runs all tests; tests/gone.rs does -->\n```sh\nmake\n```",
+        "<!-- run by tests/gone.rs -->\n```sh\nmake\n```",
+        "<!-- run by tests/src/page.rs -->\n```sh\nmake\n```",
+    ];
+    for page in wrong {
+        let block = page::blocks(page).remove(0);
+        assert!(objection("README.md", &block).is_some(), "{page}");
+    }
+    let right = page::blocks("<!-- not run: runs all tests; Makefile has it -->\n```sh\nmake\n```");
+    assert_eq!(objection("README.md", &right[0]), None);
+}
+
+#[test]
+fn settings_of_librdkafka_are_taken_as_the_page_shows_them() {
+    let mut lines = 0;
+    for block in tests::blocks!("docs/security.md") {
+        for line in block.text.lines() {
+            let pairs = line.strip_prefix("KAFKA_CONFIG=").expect("a setting");
+            let kafka = service::settings::KafkaSettings {
+                bootstrap_servers: String::new(),
+                config: pairs.parse().expect("pairs that are allowed"),
+            };
+            let reader = kafka.reader();
+            assert!(reader.get("security.protocol").is_some(), "{line}");
+            lines += 1;
+        }
+    }
+    assert_eq!(lines, 2);
 }
 
 #[test]

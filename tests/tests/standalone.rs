@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::http::{self, Connection};
 use tests::process::binary;
+use tests::servers::root;
+use tests::shell::Shell;
 use tests::standalone::Standalone;
 use tests::topics::Kafka;
 use tests::wait;
@@ -65,11 +67,10 @@ fn the_demo_shows_matches_goes_on_after_a_restart_and_ends_when_asked() {
 
     // Events can be sent by hand.
     let purchase = json!({
-        "customer_id": "ada", "event_type": "purchase", "occurred_at": "2026-11-24T09:30:00Z",
+        "customer_id": "ada", "event_type": "purchase", "occurred_at": jiff::Timestamp::now(),
         "payload": {"amount": 75},
     });
-    let address = |line: &str| Some(line.strip_prefix("  events     http://")?.to_owned());
-    let address = printed.lines().find_map(address).expect("an address");
+    let address = events_address(&printed);
     let (address, path) = address.split_at(address.find('/').expect("a path"));
     let mut ingest = Connection::open(address).expect("it is there");
     let request = http::request("POST", path, &headers, purchase.to_string().as_bytes());
@@ -169,6 +170,48 @@ fn a_demo_that_is_killed_again_and_again_matches_each_event_exactly_once() {
     });
     let (status, _) = last.process.terminate();
     assert!(status.success(), "{status}");
+}
+
+/// Where events can be sent by hand, as the demo says.
+fn events_address(printed: &str) -> &str {
+    let address = |line: &str| line.find("http://").map(|at| at + "http://".len());
+    let mut lines = printed.lines();
+    let line = lines.find(|line| line.starts_with("  events     "));
+    let line = line.expect("an address");
+    &line[address(line).expect("an address")..]
+}
+
+#[test]
+fn what_the_readme_shows_can_be_tried_on_the_demo() {
+    let folder = TempDir::new().expect("a folder");
+    let demo = Standalone::start(folder.path(), &[]);
+    let settings = [
+        ("KAFKA_BOOTSTRAP_SERVERS", demo.bootstrap.clone()),
+        (
+            "CAMPAIGNCTL_SERVER",
+            format!("http://{}", demo.process.api()),
+        ),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    let mut shell = Shell::start(root(), &settings);
+    let log = demo.process.log();
+    let events = events_address(&log).split('/').next().expect("an address");
+    let mut printed = String::new();
+    for block in tests::blocks!("README.md") {
+        let text = block.text.replace("127.0.0.1:8081", events);
+        // Whoever watches a stream ends it.
+        let text = text.replace("tail matches ", "tail matches | head -n 1 ");
+        printed.push_str(&shell.succeed(&text));
+    }
+    assert_eq!(printed.matches(" unchanged").count(), 5, "{printed}");
+    assert!(printed.contains("coffee-week paused"), "{printed}");
+    assert!(printed.contains("{\"event_id\":"), "{printed}");
+    wait::until("the match of ada", Duration::from_secs(30), || {
+        let page = demo.matches("?customer_id=ada")?;
+        let mut matches = page["matches"].as_array()?.iter();
+        let is_it = |won: &Value| won["campaign_id"] == "ten-for-fifty";
+        matches.any(is_it).then_some(())
+    });
 }
 
 fn wait_all_committed(kafka: &Kafka) {

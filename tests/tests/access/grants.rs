@@ -37,13 +37,13 @@ fn number(of: &[(&str, i8)], word: &str) -> i8 {
     found.unwrap_or_else(|| panic!("{word:?} is not known")).1
 }
 
-/// The grants of the commands in a page.
-pub(crate) fn of_page(page: &str) -> Vec<Grant> {
-    let lines = page.lines();
-    lines
-        .filter_map(|line| line.strip_prefix("kafka-acls.sh --add "))
-        .flat_map(of_command)
-        .collect()
+/// The grants of commands, one a line.
+pub(crate) fn of_commands(commands: &str) -> Vec<Grant> {
+    let command = |line: &str| {
+        let arguments = line.strip_prefix("kafka-acls.sh --add ");
+        of_command(arguments.unwrap_or_else(|| panic!("{line:?} grants nothing")))
+    };
+    commands.lines().flat_map(command).collect()
 }
 
 fn of_command(arguments: &str) -> Vec<Grant> {

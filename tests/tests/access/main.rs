@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::http::{Connection, request};
 use tests::process::{Process, binary};
-use tests::servers::{Server, root};
+use tests::servers::Server;
 use tests::wait;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,11 +79,14 @@ impl Guarded {
     fn new() -> Self {
         let database = std::thread::spawn(Server::cassandra);
         let broker = Server::kafka_with(&properties());
-        let page = std::fs::read_to_string(root().join("docs/security.md")).expect("the page");
-        let mut granted = grants::of_page(&page);
+        let blocks = tests::blocks!("docs/security.md");
+        let granted = blocks
+            .iter()
+            .flat_map(|block| grants::of_commands(&block.text));
+        let mut granted: Vec<_> = granted.collect();
         assert!(granted.len() >= 20, "{granted:?}");
         // In words there: "needs `Create` on the cluster".
-        granted.extend(grants::of_page(
+        granted.extend(grants::of_commands(
             "kafka-acls.sh --add --allow-principal User:installer --operation Create --cluster",
         ));
         grants::give(broker.address(), ("admin", "admin"), &granted);
@@ -173,7 +176,7 @@ fn each_service_does_its_work_with_what_the_page_grants_and_is_refused_what_is_b
     });
     let event = json!({
         "event_id": "e-1", "customer_id": "ada", "event_type": "purchase",
-        "occurred_at": "2026-11-24T09:30:00Z",
+        "occurred_at": jiff::Timestamp::now(),
     });
     assert_eq!(send(&ingest, "/v1/events", &event), 202);
 

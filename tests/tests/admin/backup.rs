@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::shell::Shell;
 
 use crate::client::Api;
 use crate::installation::{Installation, campaign};
@@ -170,6 +171,36 @@ fn what_was_changed_since_is_kept_until_it_is_told_otherwise_and_no_version_is_g
             (api.put("/v1/campaigns/ten", &tag, &further).status == 200).then_some(())
         });
     }
+}
+
+#[test]
+fn the_commands_of_the_page_back_up_restore_and_undo() {
+    let blocks = tests::blocks!("docs/operations.md");
+    let [backup, restore, undo] = &blocks[..] else {
+        panic!("{blocks:?}")
+    };
+    let folder = TempDir::new().expect("a folder");
+    let (lost, new) = (Installation::new(), Installation::new());
+    fill(&lost.replica().api);
+    Shell::start(folder.path(), &lost.settings()).follow(backup);
+
+    let mut shell = Shell::start(folder.path(), &new.settings());
+    let said = shell.follow(restore);
+    assert!(said.contains("3 campaigns would be restored"), "{said}");
+    assert!(said.contains("3 campaigns restored"), "{said}");
+
+    let replica = new.replica();
+    let before = jiff::Timestamp::now().to_string();
+    let tag = replica.api.get("/v1/campaigns/ten").is(200).tag();
+    let mistake = campaign("ten", "a mistake");
+    (replica.api.put("/v1/campaigns/ten", &tag, &mistake)).is(200);
+    let mut undo = undo.clone();
+    undo.text = undo.text.replace("2026-11-26T14:00:00Z", &before);
+    let said = shell.follow(&undo);
+    assert!(said.contains("1 campaigns restored"), "{said}");
+    replica.wait_for("the campaign as it was", |api| {
+        (version(api, "ten") == (4, "second".to_owned())).then_some(())
+    });
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Installation {
     }
 
     /// The settings of campaign-admin here.
-    fn settings(&self) -> Vec<(String, String)> {
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let topic = |what: &str| self.world.topic(what);
         let mut settings = vec![
             (

@@ -6,6 +6,7 @@ use serde_json::json;
 use tests::contracts::Contracts;
 use tests::process::binary;
 use tests::servers::Server;
+use tests::shell::Shell;
 
 const SUBJECTS: [(&str, &str); 4] = [
     ("events-value", "BACKWARD_TRANSITIVE"),
@@ -63,6 +64,25 @@ fn schemas_are_registered_once_by_two_at_once_and_again() {
             contracts.newest(subject)
         );
         assert!(again.contains(&line), "{line} in {again}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_page_register_and_say_what_would_be_done() {
+    let registry = Server::registry();
+    let url = (
+        "SCHEMA_REGISTRY_URL".to_owned(),
+        Contracts::new(registry.address()).url(),
+    );
+    let mut shell = Shell::start(&std::env::temp_dir(), &[url]);
+    for block in tests::blocks!("docs/schemas.md") {
+        let said = shell.follow(&block);
+        for (subject, level) in SUBJECTS {
+            let made = format!("{subject}: register version 1, set {level}");
+            let there = format!("{subject}: schema is there (id ");
+            assert!(said.contains(&made), "{made} in {said}");
+            assert!(said.contains(&there), "{there} in {said}");
+        }
     }
 }
 

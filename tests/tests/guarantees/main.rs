@@ -14,6 +14,7 @@ mod experiments;
 mod flow;
 mod matchers;
 mod members;
+mod partitions;
 mod returned_budgets;
 mod returns;
 mod traces;

@@ -29,7 +29,19 @@ pub(super) async fn look(cluster: &Cluster, metadata: &Metadata) -> anyhow::Resu
     };
     let events = count(&cluster.topics.events_topic);
     // The number of events' partitions is the user's choice; all else follows from it.
-    let planned = plan(&cluster.topics, events.unwrap_or(1), 1);
+    let mut planned = plan(&cluster.topics, events.unwrap_or(1), 1);
+    // Claims stay where they are when the events get more partitions, and the state of budgets with them.
+    if let Some(claims) = count(&cluster.topics.claims_topic) {
+        let of_campaigns = [
+            &cluster.topics.claims_topic,
+            &cluster.topics.budget_state_topic,
+        ];
+        for topic in &mut planned {
+            if of_campaigns.contains(&&topic.name) {
+                topic.partitions = claims;
+            }
+        }
+    }
     let names: Vec<&str> = planned.iter().map(|topic| &*topic.name).collect();
     let settings = describe(cluster, &names).await?;
     let mut checks = Vec::new();
@@ -68,7 +80,7 @@ fn one(
         let why = if wanted.partitions == 1 {
             "with several there is no order between versions; make it anew"
         } else {
-            "it must have as many as the events, or customers are parted from what belongs to them; \
+            "it must have as many as the events (budget-state: as the claims), or customers are parted from what belongs to them; \
              make it anew, before the first event if it can be"
         };
         return Check::bad(
