@@ -61,6 +61,27 @@ impl Seen {
     }
 }
 
+/// Settings that give each topic of the product a name of its own, which begins with that one.
+pub fn names(installation: &str) -> impl Iterator<Item = (String, String)> {
+    let topics = [
+        "events",
+        "campaigns",
+        "campaign-changes",
+        "matches",
+        "claims",
+        "customer-state",
+        "budget-state",
+        "refusals",
+        "campaign-events",
+        "audience-members",
+        "dead-letters",
+    ];
+    topics.into_iter().map(move |topic| {
+        let variable = format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());
+        (variable, format!("{installation}-{topic}"))
+    })
+}
+
 /// Kafka as an upstream team and a reward service use it. Its own clients, not the product's.
 pub struct Kafka {
     bootstrap: String,
@@ -152,7 +173,8 @@ impl Kafka {
             .block_on(admin.create_topics([&topic], &options))
             .expect("the broker answers");
         for result in results {
-            result.expect("the topic can be made");
+            let topic = result.expect("the topic can be made");
+            partitions(&self.committed, &topic);
         }
     }
 
@@ -213,23 +235,8 @@ impl Kafka {
             ("fetch.wait.max.ms", "20"),
         ];
         let consumer = consumer(&self.bootstrap, "tests", &config);
-        // A broker may not know at once what its controller has made.
-        let partitions = wait::until("the topic", Duration::from_secs(30), || {
-            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5));
-            let metadata = metadata.ok()?;
-            let found = metadata
-                .topics()
-                .iter()
-                .find(|found| found.name() == topic)?;
-            let partitions: Vec<_> = found
-                .partitions()
-                .iter()
-                .map(MetadataPartition::id)
-                .collect();
-            (!partitions.is_empty()).then_some(partitions)
-        });
         let mut all = TopicPartitionList::new();
-        for partition in partitions {
+        for partition in partitions(&consumer, topic) {
             all.add_partition_offset(topic, partition, Offset::Beginning)
                 .expect("a partition once");
         }
@@ -328,6 +335,18 @@ impl Kafka {
         });
         ends.collect()
     }
+}
+
+/// The partitions of a topic. Waits for it: a broker may not know at once what its controller has made.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
+    wait::until("the topic", Duration::from_secs(30), || {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5));
+        let metadata = metadata.ok()?;
+        let found = (metadata.topics().iter()).find(|found| found.name() == topic)?;
+        let partitions = found.partitions().iter().map(MetadataPartition::id);
+        let partitions: Vec<_> = partitions.collect();
+        (!partitions.is_empty()).then_some(partitions)
+    })
 }
 
 fn consumer(bootstrap: &str, group: &str, further: &[(&str, &str)]) -> BaseConsumer {

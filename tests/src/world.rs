@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, Poison, State};
 use crate::observer::Observer;
 use crate::oracle::{self, Shopping};
 use crate::process::{self, Process};
-use crate::topics::{Kafka, Seen, Written};
+use crate::topics::{self, Kafka, Seen, Written};
 use crate::wait;
 
 /// Partitions of the events.
@@ -430,24 +430,7 @@ fn record(event: &Shopping) -> Written {
 
 /// Settings of an installation, as environment variables.
 fn settings(name: &str, bootstrap: &str) -> Vec<(String, String)> {
-    let topics = [
-        "events",
-        "campaigns",
-        "campaign-changes",
-        "matches",
-        "claims",
-        "customer-state",
-        "budget-state",
-        "refusals",
-        "campaign-events",
-        "audience-members",
-        "dead-letters",
-    ];
-    let variable = |topic: &str| format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());
-    let mut settings: Vec<_> = topics
-        .into_iter()
-        .map(|topic| (variable(topic), format!("{name}-{topic}")))
-        .collect();
+    let mut settings: Vec<_> = topics::names(name).collect();
     let mut set = |name: &str, value: &str| settings.push((name.to_owned(), value.to_owned()));
     set("KAFKA_BOOTSTRAP_SERVERS", bootstrap);
     set("MATCHER_GROUP", name);

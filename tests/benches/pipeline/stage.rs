@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::process::{Process, binary};
 use tests::servers::Server;
-use tests::topics::Kafka;
+use tests::topics::{self, Kafka};
 use tests::wait;
 
 use crate::{Variant, shop};
@@ -69,19 +69,6 @@ impl Stage {
     }
 
     fn settings(&self) -> Vec<(String, String)> {
-        let topics = [
-            ("EVENTS_TOPIC", "events"),
-            ("CAMPAIGNS_TOPIC", "campaigns"),
-            ("CAMPAIGN_CHANGES_TOPIC", "campaign-changes"),
-            ("MATCHES_TOPIC", "matches"),
-            ("CLAIMS_TOPIC", "claims"),
-            ("CUSTOMER_STATE_TOPIC", "customer-state"),
-            ("BUDGET_STATE_TOPIC", "budget-state"),
-            ("REFUSALS_TOPIC", "refusals"),
-            ("CAMPAIGN_EVENTS_TOPIC", "campaign-events"),
-            ("AUDIENCE_MEMBERS_TOPIC", "audience-members"),
-            ("DEAD_LETTERS_TOPIC", "dead-letters"),
-        ];
         let others = [
             ("KAFKA_BOOTSTRAP_SERVERS", self.bootstrap.clone()),
             ("MATCHER_GROUP", self.name.clone()),
@@ -89,11 +76,8 @@ impl Stage {
             ("MATCHER_INSTANCE", "bench".to_owned()),
             ("LOG_FILTER", "info".to_owned()),
         ];
-        topics
-            .map(|(variable, topic)| (variable.to_owned(), self.topic(topic)))
-            .into_iter()
-            .chain(others.map(|(variable, value)| (variable.to_owned(), value)))
-            .collect()
+        let others = others.map(|(variable, value)| (variable.to_owned(), value));
+        topics::names(&self.name).chain(others).collect()
     }
 
     /// Starts a matcher.

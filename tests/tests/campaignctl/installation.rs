@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::process::{Process, binary};
 use tests::servers::Server;
-use tests::topics::Kafka;
+use tests::topics::{self, Kafka};
 
 /// Partitions of the events.
 pub(crate) const PARTITIONS: i32 = 4;
@@ -73,22 +73,7 @@ impl Installation {
         let folder = TempDir::new().expect("a folder");
         let mut settings = vec![("KAFKA_BOOTSTRAP_SERVERS".to_owned(), bootstrap.to_owned())];
         if let Some(name) = &name {
-            for topic in [
-                "events",
-                "campaigns",
-                "campaign-changes",
-                "matches",
-                "claims",
-                "customer-state",
-                "budget-state",
-                "refusals",
-                "campaign-events",
-                "audience-members",
-                "dead-letters",
-            ] {
-                let variable = format!("{}_TOPIC", topic.replace('-', "_").to_uppercase());
-                settings.push((variable, format!("{name}-{topic}")));
-            }
+            settings.extend(topics::names(name));
             settings.push(("MATCHER_GROUP".to_owned(), format!("{name}-matcher")));
             settings.push(("RECORDER_GROUP".to_owned(), format!("{name}-recorder")));
             settings.push(("SETTLER_GROUP".to_owned(), format!("{name}-settler")));
