@@ -75,7 +75,11 @@ async fn run(arguments: Arguments, effective: Effective) -> anyhow::Result<ExitC
             replication_factor,
         }) => {
             let topics = &arguments.topics;
-            let plan = service::kafka::topics::plan(topics, *partitions, *replication_factor);
+            let plan = service::kafka::topics::plan(
+                topics,
+                (*partitions, *partitions),
+                *replication_factor,
+            );
             service::kafka::topics::create_missing(&arguments.kafka, &plan).await?;
             Ok(ExitCode::SUCCESS)
         }

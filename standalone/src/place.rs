@@ -75,7 +75,7 @@ impl Place {
 
     /// The topics as they should be made here.
     pub fn plan(&self, topics: &TopicSettings, partitions: i32) -> Vec<TopicSpec> {
-        let mut plan = topics::plan(topics, partitions, REPLICATION);
+        let mut plan = topics::plan(topics, (partitions, partitions), REPLICATION);
         if self.is_embedded {
             plan.iter_mut().for_each(bound);
         }

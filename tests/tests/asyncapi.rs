@@ -74,7 +74,7 @@ const CHANNELS: [Channel; 7] = [
 
 fn document() -> Value {
     let topics = TopicSettings::default();
-    let specs = plan(&topics, 12, 3);
+    let specs = plan(&topics, (12, 12), 3);
     let mut channels = Map::new();
     let mut operations = Map::new();
     let mut messages = Map::new();

@@ -364,7 +364,7 @@ fn strimzi_makes_the_topics_that_create_topics_makes() {
         })
         .collect();
     rendered.sort();
-    let mut planned: Vec<_> = service::kafka::topics::plan(&topics, 24, 3)
+    let mut planned: Vec<_> = service::kafka::topics::plan(&topics, (24, 24), 3)
         .into_iter()
         .map(|topic| {
             let pairs = topic.config.into_iter();

@@ -14,7 +14,7 @@ use super::read::each;
 use super::{Repartition, RepartitionError};
 
 /// How long the broker may take to answer a question.
-pub(super) const ASK: Duration = Duration::from_secs(10);
+const ASK: Duration = Duration::from_secs(10);
 
 /// Members with a stable name count as being there until their session is over (KIP-345).
 const SESSION: Duration = Duration::from_secs(12);
@@ -130,13 +130,13 @@ impl Cluster {
     }
 }
 
-pub(super) fn make(config: &ClientConfig) -> Result<BaseConsumer<Logged>, RepartitionError> {
+fn make(config: &ClientConfig) -> Result<BaseConsumer<Logged>, RepartitionError> {
     config
         .create_with_context(Logged)
         .map_err(ask(|| "a client".to_owned()))
 }
 
-pub(super) fn ask(what: impl FnOnce() -> String) -> impl FnOnce(KafkaError) -> RepartitionError {
+fn ask(what: impl FnOnce() -> String) -> impl FnOnce(KafkaError) -> RepartitionError {
     move |error| RepartitionError::Ask {
         what: what(),
         error,

@@ -12,6 +12,7 @@ mod writer;
 
 use clap::Args;
 use rdkafka::error::KafkaError;
+use service::kafka::reader::ReadError;
 use service::settings::{KafkaSettings, TopicSettings};
 use state::StateError;
 
@@ -44,6 +45,9 @@ pub enum RepartitionError {
         /// Why.
         error: KafkaError,
     },
+    /// A topic cannot be read, or a transaction on it was open for a minute, or the brokers were silent for one.
+    #[error("{0}; try again when the brokers are well")]
+    Read(#[from] ReadError),
     /// From and to are the same.
     #[error(
         "{variable} is {topic}, which is carried over; set it to the name of the new topic, or say with {flag} what the old one is called"

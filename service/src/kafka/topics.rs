@@ -47,8 +47,13 @@ pub enum TopicError {
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// All topics, `partitions` each but those of the campaigns themselves, which have one so that there is an order.
-pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<TopicSpec> {
+/// All topics. Those of events have `partitions`, those of claims and budgets `of_claims`, which is another number where the
+/// events got more partitions later; those of the campaigns themselves have one, so that there is an order.
+pub fn plan(
+    topics: &TopicSettings,
+    (partitions, of_claims): (i32, i32),
+    replication: i32,
+) -> Vec<TopicSpec> {
     let topic = |name: &str, partitions, config: &[(&'static str, String)]| TopicSpec {
         name: name.to_owned(),
         partitions,
@@ -69,7 +74,7 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
         topic(&topics.campaigns_topic, 1, &[compacted.clone(), tombstones]),
         topic(&topics.campaign_changes_topic, 1, &[for_ever]),
         topic(&topics.matches_topic, partitions, &[]),
-        topic(&topics.claims_topic, partitions, &[]),
+        topic(&topics.claims_topic, of_claims, &[]),
         topic(
             &topics.customer_state_topic,
             partitions,
@@ -80,7 +85,7 @@ pub fn plan(topics: &TopicSettings, partitions: i32, replication: i32) -> Vec<To
             partitions,
             &[compacted.clone(), gone],
         ),
-        topic(&topics.budget_state_topic, partitions, &[compacted]),
+        topic(&topics.budget_state_topic, of_claims, &[compacted]),
         topic(&topics.refusals_topic, partitions, &[]),
         topic(
             &topics.campaign_events_topic,

@@ -29,19 +29,10 @@ pub(super) async fn look(cluster: &Cluster, metadata: &Metadata) -> anyhow::Resu
     };
     let events = count(&cluster.topics.events_topic);
     // The number of events' partitions is the user's choice; all else follows from it.
-    let mut planned = plan(&cluster.topics, events.unwrap_or(1), 1);
+    let wanted = events.unwrap_or(1);
     // Claims stay where they are when the events get more partitions, and the state of budgets with them.
-    if let Some(claims) = count(&cluster.topics.claims_topic) {
-        let of_campaigns = [
-            &cluster.topics.claims_topic,
-            &cluster.topics.budget_state_topic,
-        ];
-        for topic in &mut planned {
-            if of_campaigns.contains(&&topic.name) {
-                topic.partitions = claims;
-            }
-        }
-    }
+    let of_claims = count(&cluster.topics.claims_topic).unwrap_or(wanted);
+    let planned = plan(&cluster.topics, (wanted, of_claims), 1);
     let names: Vec<&str> = planned.iter().map(|topic| &*topic.name).collect();
     let settings = describe(cluster, &names).await?;
     let mut checks = Vec::new();
