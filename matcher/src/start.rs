@@ -363,11 +363,15 @@ fn worker_settings(settings: &Settings, number: usize, memory: Memory) -> Worker
     let mut consumer = member(settings, &matcher.group, &slot);
     // Whether what waits is due is a question of the clock only where all records are read.
     consumer.set("enable.partition.eof", "true");
+    let mut producer = settings.kafka.transactional_producer(&transactional_id);
+    if memory.disk.is_none() {
+        report_failures_alone(&mut producer);
+    }
     WorkerSettings {
         memory,
         name: format!("worker-{number}"),
         consumer,
-        producer: settings.kafka.transactional_producer(&transactional_id),
+        producer,
         topic: settings.topics.events_topic.clone(),
         pace: matcher.pace(),
     }
@@ -392,6 +396,8 @@ fn settler_settings(settings: &Settings, number: usize) -> WorkerSettings {
     let group = &settings.settler.group;
     let slot = format!("{}-settler-{number}", settings.matcher.instance());
     let transactional_id = format!("{group}-{slot}{}", settings.transactional_id_suffix);
+    let mut producer = settings.kafka.transactional_producer(&transactional_id);
+    report_failures_alone(&mut producer);
     WorkerSettings {
         memory: Memory {
             changelog: TopicSource::new(&settings.kafka, &settings.topics.budget_state_topic),
@@ -399,10 +405,16 @@ fn settler_settings(settings: &Settings, number: usize) -> WorkerSettings {
         },
         name: format!("settler-{number}"),
         consumer: member(settings, group, &slot),
-        producer: settings.kafka.transactional_producer(&transactional_id),
+        producer,
         topic: settings.topics.claims_topic.clone(),
         pace: settings.matcher.pace(),
     }
+}
+
+/// Offsets of what was written are asked for only where customers are on disk (`Open::noted`): without them nobody needs the
+/// report of each record that was delivered, and another thread is spared waking for them.
+fn report_failures_alone(producer: &mut ClientConfig) {
+    producer.set("delivery.report.only.error", "true");
 }
 
 fn settle_settings(settings: &Settings, encoding: Encoding) -> SettleSettings {

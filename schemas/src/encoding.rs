@@ -9,6 +9,7 @@ use crate::avro::EventValue;
 use crate::avro::event_text::EventText;
 use crate::avro::wire::{PREFIX_BYTES, push_prefix};
 use crate::avro::write::Out;
+use crate::match_json::MatchJson;
 use crate::{Campaign, CampaignChange, Event, Limits, Match, Reward};
 
 /// How documents of one topic are written. Read they are in any form, by [`crate::Reader`].
@@ -132,6 +133,7 @@ fn write_json_event(event: &EventValue<'_>, out: &mut Vec<u8>) {
 #[derive(Debug, Default)]
 pub struct MatchWriter {
     encoding: Encoding,
+    json: MatchJson,
     rewards: HashMap<Box<str>, Box<[u8]>>,
 }
 
@@ -143,6 +145,7 @@ impl MatchWriter {
     pub fn new(encoding: Encoding) -> Self {
         Self {
             encoding,
+            json: MatchJson::default(),
             rewards: HashMap::new(),
         }
     }
@@ -150,7 +153,7 @@ impl MatchWriter {
     /// Writes a match behind what is in `out`.
     pub fn write(&mut self, won: &Match<'_>, out: &mut Vec<u8>) {
         match self.encoding {
-            Encoding::Json => write_json(won, out),
+            Encoding::Json => self.json.write(won, out),
             Encoding::Avro { schema } => {
                 push_prefix(out, schema);
                 let reward = self.reward(won.reward.get());

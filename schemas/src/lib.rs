@@ -45,6 +45,7 @@ pub mod event;
 pub mod experiment;
 pub mod grant;
 pub mod match_document;
+mod match_json;
 pub mod reverse_on;
 pub mod stacking;
 

@@ -133,7 +133,7 @@ impl MatchStatus {
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    const fn is_granted(&self) -> bool {
+    pub(crate) const fn is_granted(&self) -> bool {
         matches!(self, Self::Granted)
     }
 }

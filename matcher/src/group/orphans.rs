@@ -38,8 +38,10 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Looks until the process shuts down. Nothing else depends on it: what goes wrong is tried again.
+    /// Looks until the process shuts down, from a moment after its start on, when the group is not at rest anyway. Nothing else
+    /// depends on it: what goes wrong is tried again.
     pub(crate) fn run(self) {
+        self.shutdown.wait(EVERY);
         while !self.shutdown.is_requested() {
             if let Err(error) = self.look_on() {
                 tracing::info!(group = self.group, %error, "looking for partitions that nobody reads");

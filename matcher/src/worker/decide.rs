@@ -26,6 +26,7 @@ use super::metrics::{Tally, WorkerMetrics};
 use crate::audiences::Audiences;
 use crate::campaigns::{Armed, Counted};
 use crate::group::Until;
+use crate::series::Counts;
 
 /// What an event that counts adds to the size of its batch: its customer's record of the changelog, about.
 const STATE_BYTES: usize = 128;
@@ -60,6 +61,7 @@ pub(crate) struct Decide {
     breakers: BreakerCounts,
     audiences: Audiences,
     tally: Tally,
+    by_campaign: Counts,
 }
 
 impl Decide {
@@ -81,6 +83,7 @@ impl Decide {
             rules: in_force.load_full(),
             in_force,
             counted,
+            by_campaign: metrics.by_campaign(),
             metrics,
             engine: Engine::new(reader, settings.limits, settings.times)
                 .with_clock(|| jiff::Timestamp::now().as_millisecond()),
@@ -95,14 +98,15 @@ impl Decide {
 
     /// Counts what the rule won of an event of that record. Returns its bytes.
     fn count(
-        tally: &mut Tally,
+        (tally, by_campaign): (&mut Tally, &mut Counts),
         written: &Written,
         rule: &Rule,
         record: rdkafka::Timestamp,
     ) -> usize {
         match written {
             Written::Match(bytes) => {
-                tally.matched(rule.id(), record);
+                tally.matched(record);
+                by_campaign.count(rule.id().as_str());
                 *bytes
             }
             Written::Claim(bytes) => {
@@ -181,7 +185,12 @@ impl Decide {
             let written = (self.emitter).write_instead(out, message, &amends, won);
             let written = written.map_err(Rebuild::Produce)?;
             self.breakers.matched(rule, arrival.time);
-            let bytes = Self::count(&mut self.tally, &written, rule, message.timestamp());
+            let bytes = Self::count(
+                (&mut self.tally, &mut self.by_campaign),
+                &written,
+                rule,
+                message.timestamp(),
+            );
             batch.load.output_bytes += STATE_BYTES + bytes;
         }
         for (rule, place) in &amends.held_out {
@@ -223,6 +232,7 @@ impl Duty for Decide {
     fn begin(&mut self) {
         self.rules = self.in_force.load_full();
         self.tally = Tally::default();
+        self.by_campaign.clear();
         self.breakers.begin();
     }
 
@@ -279,7 +289,12 @@ impl Duty for Decide {
                         (*rule, &winners),
                     );
                     let written = written.map_err(Rebuild::Produce)?;
-                    let bytes = Self::count(&mut self.tally, &written, rule, message.timestamp());
+                    let bytes = Self::count(
+                        (&mut self.tally, &mut self.by_campaign),
+                        &written,
+                        rule,
+                        message.timestamp(),
+                    );
                     batch.load.output_bytes += STATE_BYTES + bytes;
                 }
                 for rule in &winners.held_out {
@@ -330,7 +345,12 @@ impl Duty for Decide {
                     let written = self.emitter.write_due(out, number, won);
                     let written = written.map_err(Rebuild::Produce)?;
                     let when = rdkafka::Timestamp::CreateTime(won.event.due);
-                    Self::count(&mut self.tally, &written, won.rule, when)
+                    Self::count(
+                        (&mut self.tally, &mut self.by_campaign),
+                        &written,
+                        won.rule,
+                        when,
+                    )
                 }
                 Due::HeldOut(kept) => {
                     self.tally.held_out += 1;
@@ -374,6 +394,7 @@ impl Duty for Decide {
 
     fn committed(&mut self, records: usize) {
         self.metrics.committed(&self.tally, records);
+        self.by_campaign.add();
         self.dead_letters.committed();
         self.breakers.committed();
     }

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::HashMap;
 use jiff::Timestamp as Time;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use rdkafka::Timestamp;
-use schemas::{CampaignId, DeadLetterReason};
+use schemas::DeadLetterReason;
 use service::Metrics;
 use state::Sequel;
 
-use crate::series::Series;
+use crate::series::{Counts, Series};
 
 /// Metrics of all workers of a process.
 #[derive(Clone)]
@@ -105,21 +104,25 @@ impl WorkerMetrics {
         }
     }
 
+    /// Counts matches of one worker by campaign.
+    pub(super) fn by_campaign(&self) -> Counts {
+        self.campaigns.counts()
+    }
+
     pub(super) fn committed(&self, tally: &Tally, events: usize) {
         self.events.inc_by(events as u64);
         self.matches.inc_by(tally.ages.len() as u64);
         self.undefined_rewards.inc_by(tally.undefined_rewards);
+        let ages = self.event_age.local();
         for &age in &tally.ages {
-            self.event_age.observe(age);
+            ages.observe(age);
         }
+        ages.flush();
         for code in &tally.dead_letters {
             self.dead_letters.with_label_values(&[code]).inc();
         }
         for (event_type, count) in &tally.duplicates {
             self.duplicates.add(event_type, *count);
-        }
-        for (campaign, count) in &tally.matches {
-            self.campaigns.add(campaign.as_str(), *count);
         }
         self.taken_before.inc_by(tally.taken_before);
         self.erased.inc_by(tally.erased);
@@ -137,8 +140,6 @@ impl WorkerMetrics {
 pub(super) struct Tally {
     /// Seconds from record to match, one a match.
     ages: Vec<f64>,
-    /// The same by campaign.
-    matches: HashMap<CampaignId, u64>,
     pub(super) undefined_rewards: u64,
     dead_letters: Vec<&'static str>,
     duplicates: BTreeMap<String, u64>,
@@ -153,12 +154,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn matched(&mut self, campaign: &CampaignId, record: Timestamp) {
-        if let Some(count) = self.matches.get_mut(campaign) {
-            *count += 1;
-        } else {
-            self.matches.insert(campaign.clone(), 1);
-        }
+    pub(super) fn matched(&mut self, record: Timestamp) {
         let Some(created) = record.to_millis() else {
             return self.ages.push(0.0);
         };

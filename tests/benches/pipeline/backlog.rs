@@ -22,16 +22,17 @@ pub(crate) struct Drain {
     transactions: f64,
     /// Seconds that workers spent ending transactions.
     committing: f64,
-    /// From the release of the backlog to its last commit, in CPU seconds.
-    broker: Duration,
+    /// From the release of the backlog to its last commit, in CPU seconds, by kind of thread.
+    broker: BTreeMap<String, Duration>,
     threads: BTreeMap<String, Duration>,
     pub(crate) peak: f64,
     /// The memory at each tenth of the backlog.
     pub(crate) memory: Vec<f64>,
 }
 
-/// Reads `events`, `runs`, `campaigns` (1 is one that an event in eleven wins), `breadth` of the shop, `workers`, and `streams`: how many runs Kafka
-/// Streams has a turn in, with the first `streams_events` of the events.
+/// Reads `events`, `runs`, `warm` (runs before them that are not counted: a broker that has just started compiles its code), `campaigns` (1 is one
+/// that an event in eleven wins), `breadth` of the shop, `workers`, and `streams`: how many runs Kafka Streams has a turn in, with the first
+/// `streams_events` of the events.
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let count = request.number("events", 1_000_000);
     let runs = request.number("runs", 5);
@@ -68,6 +69,11 @@ fn compare(
     let mut peers = Vec::new();
     let mut relays = Vec::new();
     let mut drains: Vec<Vec<Drain>> = variants.iter().map(|_| Vec::new()).collect();
+    for run in 0..request.number("warm", 1) {
+        let stage = Stage::new(broker, PARTITIONS, &rules);
+        let speed = drain(&stage, &variants[0], workers, events).events_per_second;
+        eprintln!("warming up, {run}: {speed:.0}/s");
+    }
     for run in 0..runs {
         // Each in turn, and each first once, so that a noise of the machine meets all alike.
         let mut order: Vec<usize> = (0..variants.len()).collect();
@@ -112,12 +118,20 @@ fn compare(
     for (variant, drains) in variants.iter().zip(&drains) {
         row(variant, drains, &relays, count);
     }
+    costs(variants.iter().zip(drains.iter().map(|it| &**it)), count);
+}
+
+/// Prints what processors do for an event.
+pub(crate) fn costs<'d>(
+    rows: impl Iterator<Item = (impl std::fmt::Display, &'d [Drain])>,
+    events: usize,
+) {
     println!(
-        "\n| µs of CPU an event | broker | worker, of it waiting in commits (wall) | librdkafka | delivery reports | other |"
+        "\n| µs of CPU an event | broker | broker's compiler | worker, of it waiting in commits (wall) | librdkafka | delivery reports | other |"
     );
-    println!("|---|---|---|---|---|---|");
-    for (variant, drains) in variants.iter().zip(&drains) {
-        cpu_row(variant, drains, count);
+    println!("|---|---|---|---|---|---|---|");
+    for (name, drains) in rows {
+        cpu_row(name, drains, events);
     }
 }
 
@@ -136,28 +150,28 @@ fn row(variant: &Variant, drains: &[Drain], relays: &[f64], events: usize) {
     );
 }
 
-fn cpu_row(variant: &Variant, drains: &[Drain], events: usize) {
+fn cpu_row(name: impl std::fmt::Display, drains: &[Drain], events: usize) {
     #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
     let events = events as f64;
     let micros = |of: &dyn Fn(&Drain) -> Duration| {
         let all: Vec<f64> = drains.iter().map(|d| of(d).as_secs_f64()).collect();
         median(&all) * 1e6 / events
     };
-    let threads = |names: &'static [&'static str]| {
-        micros(&move |drain| {
-            let named = |(name, spent): (&String, &Duration)| {
-                names.iter().any(|n| name.starts_with(n)).then_some(*spent)
-            };
-            drain.threads.iter().filter_map(named).sum()
-        })
+    let named = |threads: &BTreeMap<String, Duration>, names: &[&str]| {
+        let of = |(name, spent): (&String, &Duration)| {
+            names.iter().any(|n| name.starts_with(n)).then_some(*spent)
+        };
+        threads.iter().filter_map(of).sum::<Duration>()
     };
+    let threads = |names: &'static [&'static str]| micros(&move |it| named(&it.threads, names));
     let total = micros(&|drain| drain.threads.values().sum());
     let (worker, rdkafka) = (threads(&["worker"]), threads(&["rdk:"]));
     let reports = threads(&["producer"]);
     let commits = micros(&|drain| Duration::from_secs_f64(drain.committing));
+    let compiling = micros(&|drain| named(&drain.broker, &["C1 ", "C2 "]));
+    let broker = micros(&|drain| drain.broker.values().sum()) - compiling;
     println!(
-        "| {variant} | {:.2} | {worker:.2}, {commits:.2} | {rdkafka:.2} | {reports:.2} | {:.2} |",
-        micros(&|drain| drain.broker),
+        "| {name} | {broker:.2} | {compiling:.2} | {worker:.2}, {commits:.2} | {rdkafka:.2} | {reports:.2} | {:.2} |",
         total - worker - rdkafka - reports,
     );
 }
@@ -169,7 +183,7 @@ pub(crate) fn drain(stage: &Stage, variant: &Variant, workers: u32, events: &Eve
     let backlog = Backlog::write(stage, events);
     let matcher = stage.matcher(variant, workers);
     let pid = matcher.pid();
-    let broker = usage::cpu(stage.broker);
+    let broker = usage::cpu_by_thread(stage.broker);
     let threads = usage::cpu_by_thread(pid);
     backlog.release();
     let mut memory = Vec::new();
@@ -188,13 +202,7 @@ pub(crate) fn drain(stage: &Stage, variant: &Variant, workers: u32, events: &Eve
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    let after = usage::cpu_by_thread(pid).into_iter();
-    let threads = after
-        .map(|(name, spent)| {
-            let before = threads.get(&name).copied().unwrap_or_default();
-            (name, spent.saturating_sub(before))
-        })
-        .collect();
+    let threads = usage::since(threads, pid);
     assert_untroubled(&matcher);
     let metric = |name: &str| matcher.metric(name).unwrap_or_default();
     Drain {
@@ -202,7 +210,7 @@ pub(crate) fn drain(stage: &Stage, variant: &Variant, workers: u32, events: &Eve
         matches: metric("matcher_matches_total"),
         transactions: metric("matcher_transaction_duration_seconds_count"),
         committing: metric("matcher_transaction_duration_seconds_sum"),
-        broker: usage::cpu(stage.broker).saturating_sub(broker),
+        broker: usage::since(broker, stage.broker),
         threads,
         peak: process::memory(pid, Memory::Peak),
         memory,

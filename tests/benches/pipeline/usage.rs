@@ -59,6 +59,17 @@ pub(crate) fn cpu_by_thread(pid: u32) -> BTreeMap<String, Duration> {
     threads
 }
 
+/// What the threads of a process have used since they had used as much as `before`, by kind of thread.
+pub(crate) fn since(before: BTreeMap<String, Duration>, pid: u32) -> BTreeMap<String, Duration> {
+    let mut now = cpu_by_thread(pid);
+    for (kind, spent) in before {
+        if let Some(now) = now.get_mut(&kind) {
+            *now = now.saturating_sub(spent);
+        }
+    }
+    now
+}
+
 /// Bytes as MiB.
 #[expect(clippy::cast_precision_loss, reason = "a figure")]
 pub(crate) fn mebibytes(bytes: u64) -> f64 {

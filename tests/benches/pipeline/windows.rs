@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::servers::Server;
 
-use crate::backlog::drain;
+use crate::backlog::{self, Drain, drain};
 use crate::figures::{median, spread};
 use crate::stage::{Stage, ten};
 use crate::upstream::{Events, events};
@@ -14,7 +14,7 @@ const PARTITIONS: i32 = 4;
 /// So many events of a customer within a week win.
 const THRESHOLD: u32 = 3;
 
-/// Reads `events`, `runs`, `workers`, `one_in` (each of the ten campaigns concerns one event in so many), and `streams`: how
+/// Reads `events`, `runs`, `warm` (runs before them that are not counted), `workers`, `one_in` (each of the ten campaigns concerns one event in so many), and `streams`: how
 /// many runs Kafka Streams has a turn in, with the first `streams_events` of the events.
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let events = events(request.number("events", 1_000_000));
@@ -43,9 +43,13 @@ fn compare(broker: &Server, request: &Request, events: &Events, one_in: u32) {
     let few: Events = events.iter().take(few).cloned().collect();
     let variants = request.variants();
     let variant = variants.first().expect("the matcher as it is");
-    let mut speeds = [const { Vec::new() }; 3];
-    let mut peaks = [const { Vec::new() }; 3];
+    let mut drains: [Vec<Drain>; 3] = [const { Vec::new() }; 3];
     let mut peers = Vec::new();
+    for run in 0..request.number("warm", 1) {
+        let stage = Stage::new(broker, PARTITIONS, &kinds[2].1);
+        let speed = drain(&stage, variant, workers, events).events_per_second;
+        eprintln!("warming up, {run}: {speed:.0}/s");
+    }
     for run in 0..request.number("runs", 3) {
         for nth in 0..kinds.len() {
             let at = (nth + run as usize) % kinds.len();
@@ -54,8 +58,7 @@ fn compare(broker: &Server, request: &Request, events: &Events, one_in: u32) {
             let drained = drain(&stage, variant, workers, events);
             let (speed, load) = (drained.events_per_second, usage::load());
             eprintln!("run {run}: {kind} {speed:.0}/s, load {load}");
-            speeds[at].push(speed);
-            peaks[at].push(drained.peak);
+            drains[at].push(drained);
         }
         if run < request.number("streams", 1) {
             let stage = Stage::new(broker, PARTITIONS, &[]);
@@ -69,12 +72,22 @@ fn compare(broker: &Server, request: &Request, events: &Events, one_in: u32) {
     }
     println!("| | events/s, median (slowest–fastest) | of the first | peak MiB |");
     println!("|---|---|---|---|");
-    let plain = median(&speeds[0]);
-    for ((kind, _), (speeds, peaks)) in kinds.iter().zip(speeds.iter().zip(&peaks)) {
-        let (part, peak) = (100.0 * median(speeds) / plain, median(peaks));
-        println!("| {kind} | {} | {part:.0} % | {peak:.0} |", spread(speeds));
+    let all = |drains: &[Drain], of: fn(&Drain) -> f64| drains.iter().map(of).collect::<Vec<_>>();
+    let plain = median(&all(&drains[0], |it| it.events_per_second));
+    for ((kind, _), drains) in kinds.iter().zip(&drains) {
+        let speeds = all(drains, |it| it.events_per_second);
+        let (part, peak) = (
+            100.0 * median(&speeds) / plain,
+            median(&all(drains, |it| it.peak)),
+        );
+        println!("| {kind} | {} | {part:.0} % | {peak:.0} |", spread(&speeds));
     }
     if !peers.is_empty() {
         println!("| Kafka Streams, ten windows | {} | | |", spread(&peers));
     }
+    let rows = kinds
+        .iter()
+        .zip(&drains)
+        .map(|((kind, _), drains)| (kind, &**drains));
+    backlog::costs(rows, events.len());
 }
