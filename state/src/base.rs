@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use indexmap::map::raw_entry_v1::{RawEntryApiV1 as _, RawEntryMut};
 
 use crate::codec::StateError;
 
@@ -137,13 +138,9 @@ pub(crate) struct InMemory {
 }
 
 impl InMemory {
-    fn set(&mut self, id: &str, after: Option<Bytes<'_>>) -> Result<(), StateError> {
-        let before = self.customers.get(id);
-        let before_length = before.map(|held| held.len());
-        let before_due = match before {
-            Some(held) => crate::codec::due(held)?,
-            None => None,
-        };
+    /// One look-up, for those of a million customers wait for memory.
+    fn change(&mut self, Put { id, after, before }: Put<'_>) {
+        let before_due = before.and_then(|it| it.due);
         let after_due = after.and_then(|it| it.due);
         if before_due != after_due {
             if let Some(due) = before_due {
@@ -153,21 +150,25 @@ impl InMemory {
                 self.due.insert((due, id.into()));
             }
         }
-        self.size
-            .count(id, before_length, after.map(|it| it.bytes.len()));
-        match after {
-            None => {
-                self.customers.swap_remove(id);
+        let length = after.map(|it| it.bytes.len());
+        self.size.count(id, before.map(|it| it.length), length);
+        match (self.customers.raw_entry_mut_v1().from_key(id), after) {
+            (RawEntryMut::Occupied(held), None) => {
+                held.swap_remove();
             }
-            Some(state) => {
-                if let Some(held) = self.customers.get_mut(id) {
-                    *held = state.bytes.into();
+            (RawEntryMut::Occupied(mut held), Some(Bytes { bytes, .. })) => {
+                let held = held.get_mut();
+                if held.len() == bytes.len() {
+                    held.copy_from_slice(bytes);
                 } else {
-                    self.customers.insert(id.into(), state.bytes.into());
+                    *held = bytes.into();
                 }
             }
+            (RawEntryMut::Vacant(place), Some(Bytes { bytes, .. })) => {
+                place.insert(id.into(), bytes.into());
+            }
+            (RawEntryMut::Vacant(_), None) => {}
         }
-        Ok(())
     }
 }
 
@@ -177,7 +178,19 @@ impl Base for InMemory {
     }
 
     fn restore(&mut self, id: &str, state: Option<Bytes<'_>>) -> Result<(), StateError> {
-        self.set(id, state)
+        let before = match self.customers.get(id) {
+            Some(held) => Some(Before {
+                length: held.len(),
+                due: crate::codec::due(held)?,
+            }),
+            None => None,
+        };
+        self.change(Put {
+            id,
+            after: state,
+            before,
+        });
+        Ok(())
     }
 
     fn put(
@@ -186,7 +199,7 @@ impl Base for InMemory {
         _: Mark<'_>,
     ) -> Result<(), StateError> {
         for change in changes {
-            self.set(change.id, change.after)?;
+            self.change(change);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The customers of one partition: what is committed, and what the open batch made of it.
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use indexmap::map::raw_entry_v1::{RawEntryApiV1 as _, RawEntryMut};
 
 use crate::base::{Base, Before, Bytes, InMemory, Mark, Put};
 use crate::codec::{self, StateError};
@@ -15,7 +17,8 @@ pub struct Partition {
     committed: Progress,
     customers: Box<dyn Base>,
     open: Progress,
-    touched: HashMap<Box<str>, Touched>,
+    /// In the order in which they were touched. Its room serves one batch after another.
+    touched: IndexMap<Box<str>, Touched, RandomState>,
     /// The bytes of what was touched, made for the changelog.
     written: Vec<u8>,
     /// The value of the last record of the partition's progress; empty before the first.
@@ -82,6 +85,9 @@ pub fn is_progress(key: &[u8]) -> bool {
     key == PROGRESS
 }
 
+/// Room for so many touched customers is never given back.
+const ROOM: usize = 4096;
+
 /// The key of the record with the partition's progress. A customer's id is never empty.
 const PROGRESS: &[u8] = b"";
 
@@ -114,7 +120,7 @@ impl Partition {
             committed,
             customers,
             open: committed,
-            touched: HashMap::default(),
+            touched: IndexMap::default(),
             written: Vec::new(),
             progress,
         }
@@ -238,16 +244,16 @@ impl Partition {
 
     /// The customer, to be changed.
     pub(crate) fn touch(&mut self, id: &str) -> Result<&mut Customer, StateError> {
-        // Two look-ups, for a name is made only for who is new in the batch.
-        if !self.touched.contains_key(id) {
-            let touched = match self.customers.customer(id)? {
-                Some(bytes) => Touched::of(Customer::from_bytes(&bytes)?, &bytes),
-                None => Touched::default(),
-            };
-            self.touched.insert(id.into(), touched);
+        match self.touched.raw_entry_mut_v1().from_key(id) {
+            RawEntryMut::Occupied(touched) => Ok(&mut touched.into_mut().customer),
+            RawEntryMut::Vacant(place) => {
+                let touched = match self.customers.customer(id)? {
+                    Some(bytes) => Touched::of(Customer::from_bytes(&bytes)?, &bytes),
+                    None => Touched::default(),
+                };
+                Ok(&mut place.insert(id.into(), touched).1.customer)
+            }
         }
-        let touched = self.touched.get_mut(id);
-        Ok(&mut touched.expect("was put there").customer)
     }
 
     /// Forgets a customer.
@@ -345,7 +351,16 @@ impl Partition {
     /// The batch was given up: nothing has changed.
     pub fn roll_back(&mut self) {
         self.open = self.committed;
+        self.forget_touched();
+    }
+
+    /// Gives back most of the room of a batch that was larger by far than this one.
+    fn forget_touched(&mut self) {
+        let touched = self.touched.len();
         self.touched.clear();
+        if self.touched.capacity() > ROOM.max(8 * touched) {
+            self.touched.shrink_to(2 * touched);
+        }
     }
 
     /// A customer of whom something committed is due at that time, unless the open batch has touched them.
@@ -385,9 +400,8 @@ impl Written<'_> {
             return Ok(());
         }
         partition.committed = partition.open;
-        let mut touched = std::mem::take(&mut partition.touched);
         let written = &partition.written;
-        let mut puts = touched.iter_mut().filter_map(|(id, touched)| {
+        let mut puts = partition.touched.iter().filter_map(|(id, touched)| {
             let due = touched.customer.due();
             let after = touched.bytes.map(|(begin, end)| Bytes {
                 bytes: &written[begin..end],
@@ -404,7 +418,9 @@ impl Written<'_> {
             progress: Some(&partition.progress),
             position,
         };
-        partition.customers.put(&mut puts, mark)
+        let put = partition.customers.put(&mut puts, mark);
+        partition.forget_touched();
+        put
     }
 }
 

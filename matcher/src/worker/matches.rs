@@ -1,7 +1,6 @@
 //! Writes matches: those that a matcher decides, and those that the settler grants.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use rdkafka::error::KafkaError;
@@ -165,7 +164,9 @@ impl MatchRecords {
     /// Makes the match's name.
     fn name(&mut self, event_id: &str, campaign_id: &str) {
         self.match_id.clear();
-        write!(self.match_id, "{event_id}:{campaign_id}").expect("writing to a string cannot fail");
+        for part in [event_id, ":", campaign_id] {
+            self.match_id.push_str(part);
+        }
     }
 
     /// Sends the value that was written. Returns its size in bytes.
