@@ -13,6 +13,11 @@ use service::program::{self, Effective, ProgramSettings, Running};
 use service::registry::{Documents, RegistrySettings};
 use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 
+/// Customers come to life and go with each batch, on as many threads as there are workers: a fifth of a worker's time with
+/// glibc's allocator, which also keeps most of what a restore has used (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Turns events into matches, exactly once, and records them
 #[derive(Debug, Parser)]
 #[command(name = "matcher", version)]

@@ -134,9 +134,11 @@ impl Counts {
             return;
         }
         for label in known.iter() {
-            let counter = || Some(self.series.counters.with_label_values(&[&**label]));
-            let counted = self.counted.entry((**label).into());
-            counted.or_insert_with(|| (counter(), 0));
+            let place = self.counted.entry((**label).into());
+            place.or_insert_with(|| {
+                let counter = self.series.counters.with_label_values(&[&**label]);
+                (Some(counter), 0)
+            });
         }
     }
 }
@@ -165,7 +167,9 @@ mod tests {
         let series = Series::new(counters.clone(), 2);
         let (mut one, mut two) = (series.counts(), series.counts());
         let count = |counts: &mut Counts, labels: &[&str]| {
-            labels.iter().for_each(|label| counts.count(label));
+            for label in labels {
+                counts.count(label);
+            }
         };
         count(&mut one, &["a", "a"]);
         count(&mut two, &["b"]);
