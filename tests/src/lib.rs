@@ -20,8 +20,12 @@ pub mod shell;
 pub mod standalone;
 pub mod topics;
 
+pub mod audit;
+pub mod books;
 pub mod check;
 pub mod ledger;
+pub mod people;
+pub mod sales;
 
 pub mod oracle;
 

@@ -246,18 +246,23 @@ impl Kafka {
 
     /// All committed records of a topic, as they stand now.
     pub fn read_all(&self, topic: &str) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        self.each(topic, |record| seen.push(record));
+        seen
+    }
+
+    /// Takes each of them, those of a partition in their order.
+    pub fn each(&self, topic: &str, mut take: impl FnMut(Seen)) {
         let reader = self.reader(topic);
         let mut open = reader.consumer.assignment().expect("an assignment").count();
-        let mut seen = Vec::new();
         while open > 0 {
             match reader.consumer.poll(Duration::from_secs(30)) {
-                Some(Ok(message)) => seen.push(owned(&message)),
+                Some(Ok(message)) => take(owned(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
                 Some(Err(error)) => eprintln!("reading {topic}: {error}"),
                 None => panic!("{topic} was not read to its end within 30 s"),
             }
         }
-        seen
     }
 
     /// A group's committed offset on each partition, 0 where there is none, whether a transaction that

@@ -1,7 +1,7 @@
 //! What the whole way of the data costs, on a real broker: latency, backlog, transactions, memory;
 //! and what the way in costs.
 //!
-//! `make bench` runs all of it. Alone, after `cargo build --release -p matcher -p ingest` and
+//! `make bench` runs all of it. Alone, after `cargo build --release -p matcher -p ingest -p campaign-admin` and
 //! `make ingest-peer`:
 //!
 //! ```text
@@ -15,6 +15,7 @@
 //! cargo bench -p tests --bench pipeline -- customers
 //! cargo bench -p tests --bench pipeline -- restore
 //! cargo bench -p tests --bench pipeline -- claims
+//! cargo bench -p tests --bench pipeline -- changes
 //! cargo bench -p tests --bench pipeline -- backlog runs=7 campaigns=1 matcher 'matcher KAFKA_CONFIG=check.crcs=false'
 //! ```
 //!
@@ -27,12 +28,14 @@
 mod shop;
 
 mod backlog;
+mod changes;
 mod claims;
 mod customers;
 mod figures;
 mod http;
 mod latency;
 mod memory;
+mod quota;
 mod relay;
 mod restore;
 mod stage;
@@ -114,7 +117,7 @@ fn main() {
     for word in words {
         match &*word {
             "latency" | "backlog" | "windows" | "transactions" | "memory" | "http"
-            | "customers" | "restore" | "claims" => {
+            | "customers" | "restore" | "claims" | "changes" => {
                 measurements.push(word);
             }
             other => request.read(other),
@@ -131,6 +134,7 @@ fn main() {
             "customers",
             "restore",
             "claims",
+            "changes",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -148,6 +152,7 @@ fn main() {
             "customers" => customers::measure(&broker, &request),
             "restore" => restore::measure(&broker, &request),
             "claims" => claims::measure(&broker, &request),
+            "changes" => changes::measure(&broker, &request),
             "transactions" => transactions::measure(&broker, &request),
             _ => memory::measure(&broker, &request),
         }

@@ -88,6 +88,17 @@ impl Stage {
         Process::start(&variant.program, self.folder.path(), &settings)
     }
 
+    /// Starts the service that changes campaigns.
+    pub(crate) fn admin(&self) -> Process {
+        let mut settings = self.settings();
+        let further = [("AUTH", "none"), ("HTTP_ADDR", "127.0.0.1:0")];
+        let further = further.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        settings.extend(further);
+        let mut admin = Process::start("campaign-admin", self.folder.path(), &settings);
+        admin.wait_ready();
+        admin
+    }
+
     /// Starts a matcher. Returns when its workers have shared the partitions.
     pub(crate) fn matcher(&self, variant: &Variant, workers: u32) -> Process {
         let mut matcher = self.start(variant, workers);

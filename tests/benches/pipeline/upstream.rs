@@ -44,6 +44,17 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// Writes the events, without compression.
     pub(crate) fn write(stage: &Stage, events: &Events) -> Self {
+        let backlog = Self::open(stage);
+        let topic = stage.topic("events");
+        for (key, value) in events {
+            backlog.add((&topic, None), key, value);
+        }
+        backlog.flush();
+        backlog
+    }
+
+    /// An empty one.
+    pub(crate) fn open(stage: &Stage) -> Self {
         let producer: ThreadedProducer<DefaultProducerContext> = client(stage)
             .set("transactional.id", stage.topic("upstream"))
             .set("transaction.timeout.ms", "600000")
@@ -54,12 +65,19 @@ impl Backlog {
         let patience = Duration::from_mins(1);
         producer.init_transactions(patience).expect("a broker");
         producer.begin_transaction().expect("a transaction");
-        let topic = stage.topic("events");
-        for (key, value) in events {
-            send(&producer, &topic, key, value);
-        }
-        producer.flush(patience).expect("the broker takes events");
         Self { producer }
+    }
+
+    /// Adds a record to a topic, in that partition or else by its key.
+    pub(crate) fn add(&self, (topic, partition): (&str, Option<i32>), key: &str, value: &[u8]) {
+        send(&self.producer, (topic, partition), key, value);
+    }
+
+    /// Waits until the broker has all.
+    pub(crate) fn flush(&self) {
+        let patience = Duration::from_mins(1);
+        let flushed = self.producer.flush(patience);
+        flushed.expect("the broker takes records");
     }
 
     /// Lets the matchers see it.
@@ -86,17 +104,18 @@ impl Prompt {
     }
 
     pub(crate) fn send(&self, (key, value): &(String, Vec<u8>)) {
-        send(&self.producer, &self.topic, key, value);
+        send(&self.producer, (&self.topic, None), key, value);
     }
 }
 
 fn send(
     producer: &ThreadedProducer<DefaultProducerContext>,
-    topic: &str,
+    (topic, partition): (&str, Option<i32>),
     key: &str,
-    value: &Vec<u8>,
+    value: &[u8],
 ) {
     let mut record = BaseRecord::to(topic).key(key).payload(value);
+    record.partition = partition;
     loop {
         match producer.send(record) {
             Ok(()) => return,
@@ -104,7 +123,7 @@ fn send(
                 record = returned;
                 producer.poll(Duration::from_millis(1));
             }
-            Err((error, _)) => panic!("an event cannot be sent: {error}"),
+            Err((error, _)) => panic!("a record cannot be sent: {error}"),
         }
     }
 }

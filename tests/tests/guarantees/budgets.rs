@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tests::books::{Books, Budget, text, units};
 use tests::http::{Connection, request};
 use tests::process::Process;
 use tests::servers::Server;
@@ -109,36 +110,17 @@ fn send(world: &World, event: &Value) {
         .send_json(&world.topic("events"), customer, event);
 }
 
-pub(super) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
-    value[field]
-        .as_str()
-        .unwrap_or_else(|| panic!("{field}: {value}"))
-}
-
-/// An amount in units of a ten-thousandth, exactly.
-pub(super) fn units(amount: &str) -> i64 {
-    let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
-    assert!(part.len() <= 4, "{amount}");
-    let part = format!("{part:0<4}");
-    whole.parse::<i64>().expect("a number") * 10_000 + part.parse::<i64>().expect("a number")
-}
-
 pub(super) fn by_place(mut records: Vec<Seen>) -> Vec<Value> {
     records.sort_by_key(|record| (record.partition, record.offset));
     records.iter().map(Seen::json).collect()
 }
 
-/// How much there is of each, by a name.
-type Budgets<T> = Vec<(String, T)>;
-
-/// Which claims ought to be granted, by plain books: budgets of times or of an amount, by a key.
+/// Which claims ought to be granted, by plain books.
 fn granted(claims: &[Value]) -> BTreeSet<(String, String)> {
-    let mut times: BTreeMap<String, u64> = BTreeMap::new();
-    let mut amounts: BTreeMap<String, i64> = BTreeMap::new();
+    let mut books = Books::default();
     let mut granted = BTreeSet::new();
     for claim in claims {
         let (prize, campaign) = (&claim["prize"], text(&claim["prize"], "campaign_id"));
-        let amount = units(text(prize, "amount"));
         let at: Timestamp = text(claim, "counts_at").parse().expect("a time");
         let tokyo = at
             .in_tz("Asia/Tokyo")
@@ -146,31 +128,17 @@ fn granted(claims: &[Value]) -> BTreeSet<(String, String)> {
             .date()
             .first_of_month();
         let store = prize["by"]["payload.store"].as_str().unwrap_or_default();
-        let (counted, spent): (Budgets<u64>, Budgets<i64>) = match campaign {
-            "bud-a" => (vec![], vec![("a".into(), units("402.49"))]),
-            "bud-b" => (vec![("b".into(), 150)], vec![]),
-            "bud-d" => (
-                vec![(format!("d {store}"), 120)],
-                vec![
-                    ("d".into(), units("450.05")),
-                    (format!("d {tokyo}"), units("300")),
-                ],
-            ),
+        let budgets = match campaign {
+            "bud-a" => vec![Budget::amount("a", "402.49")],
+            "bud-b" => vec![Budget::times("b", 150)],
+            "bud-d" => vec![
+                Budget::amount("d", "450.05"),
+                Budget::times(format!("d {store}"), 120),
+                Budget::amount(format!("d {tokyo}"), "300"),
+            ],
             other => panic!("{other} has no budget"),
         };
-        let fits = counted
-            .iter()
-            .all(|(key, most)| times.get(key).copied().unwrap_or(0) < *most)
-            && spent
-                .iter()
-                .all(|(key, most)| amounts.get(key).copied().unwrap_or(0) + amount <= *most);
-        if fits {
-            for (key, _) in counted {
-                *times.entry(key).or_default() += 1;
-            }
-            for (key, _) in spent {
-                *amounts.entry(key).or_default() += amount;
-            }
+        if books.grant(&budgets, units(text(prize, "amount"))) {
             granted.insert((text(claim, "event_id").to_owned(), campaign.to_owned()));
         }
     }

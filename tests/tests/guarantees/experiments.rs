@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rules::experiment::Draw;
 use serde_json::{Value, json};
+use tests::books::text;
 use tests::servers::Server;
 use tests::topics::Seen;
 use tests::wait;
 use tests::world::World;
 
 use super::LONG_BATCHES;
-use super::budgets::text;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 

@@ -6,6 +6,7 @@ mod breakers;
 mod broker;
 mod budgets;
 mod campaigns;
+mod changed_budgets;
 mod changelog;
 mod customers;
 mod database;

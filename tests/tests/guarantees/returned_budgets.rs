@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tests::books::{Books, Budget, text, units};
 use tests::process::Process;
 use tests::servers::Server;
 use tests::topics::Seen;
@@ -15,7 +16,7 @@ use tests::wait;
 use tests::world::{PARTITIONS, World};
 
 use super::LONG_BATCHES;
-use super::budgets::{by_place, text, units};
+use super::budgets::by_place;
 use super::customers::install;
 
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -249,16 +250,16 @@ fn books(matches: &[Value]) -> (BTreeMap<Name, Became>, BTreeMap<(Name, String),
 
 /// Which claims ought to be granted, from the records of `claims`, and which reversals gave something back.
 fn settled(claims: &[Seen]) -> (BTreeSet<Name>, BTreeMap<(Name, String), i64>) {
-    let mut used: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut used = Books::default();
     let mut stores: BTreeMap<Name, String> = BTreeMap::new();
     let (mut granted, mut given_back) = (BTreeSet::new(), BTreeMap::new());
     let budgets = |name: &Name, store: &str| match &*name.1 {
-        "rb-part" => vec![("part".to_owned(), i64::MAX, units("1500"))],
+        "rb-part" => vec![Budget::amount("part", "1500")],
         "rb-store" => vec![
-            (format!("store {store}"), 50, i64::MAX),
-            ("stores".to_owned(), i64::MAX, units("1200.05")),
+            Budget::times(format!("store {store}"), 50),
+            Budget::amount("stores", "1200.05"),
         ],
-        _ => vec![("keep".to_owned(), 90, i64::MAX)],
+        _ => vec![Budget::times("keep", 90)],
     };
     for record in claims {
         if record.value.is_none() {
@@ -268,10 +269,8 @@ fn settled(claims: &[Seen]) -> (BTreeSet<Name>, BTreeMap<(Name, String), i64>) {
             let field = |name: &str| text(&given, name).to_owned();
             let name = (field("event_id"), field("campaign_id"));
             let amount = units(text(&given, "amount"));
-            for (key, ..) in budgets(&name, &stores[&name]) {
-                let used = used.get_mut(&key).expect("it counts");
-                *used = (used.0 - i64::from(given["whole"] == true), used.1 - amount);
-            }
+            let budgets = budgets(&name, &stores[&name]);
+            used.give_back(&budgets, amount, given["whole"] == true);
             let is_new = given_back.insert((name, field("returned_by")), amount);
             assert_eq!(is_new, None, "{given} is there twice");
             continue;
@@ -284,16 +283,7 @@ fn settled(claims: &[Seen]) -> (BTreeSet<Name>, BTreeMap<(Name, String), i64>) {
         );
         let amount = units(text(prize, "amount"));
         let store = prize["by"]["payload.store"].as_str().unwrap_or_default();
-        let budgets = budgets(&name, store);
-        let fits = budgets.iter().all(|(key, times, most)| {
-            let (count, sum) = used.get(key).copied().unwrap_or_default();
-            count < *times && sum + amount <= *most
-        });
-        if fits {
-            for (key, ..) in budgets {
-                let used = used.entry(key).or_default();
-                *used = (used.0 + 1, used.1 + amount);
-            }
+        if used.grant(&budgets(&name, store), amount) {
             stores.insert(name.clone(), store.to_owned());
             assert!(granted.insert(name), "{claim} is there twice");
         }
