@@ -1,7 +1,7 @@
 //! From campaigns to rules, one after the other.
 
 use std::collections::HashSet;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -97,31 +97,86 @@ impl Compiler {
     }
 }
 
-/// Values, each once.
+/// Values, each once, in parts that are split one at a time as more come (linear hashing, Litwin 1980): no
+/// value waits for all others to be moved.
 #[derive(Debug)]
-struct Pool<T: ?Sized>(HashSet<Arc<T>>);
+struct Pool<T: ?Sized> {
+    parts: Vec<HashSet<Arc<T>>>,
+    count: usize,
+    hasher: RandomState,
+}
+
+/// So many values are in a part on average, at most.
+const PART: usize = 64;
 
 impl<T: ?Sized> Default for Pool<T> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self {
+            parts: Vec::new(),
+            count: 0,
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl<T: ?Sized + Eq + Hash> Pool<T> {
     /// Replaces a value by the one that is here and the same, or keeps it.
     fn share(&mut self, value: &mut Arc<T>) {
-        if let Some(known) = self.0.get(&**value) {
+        if self.parts.is_empty() {
+            self.parts.push(HashSet::new());
+        }
+        let place = self.place(value);
+        let part = &mut self.parts[place];
+        if let Some(known) = part.get(&**value) {
             *value = Arc::clone(known);
             return;
         }
-        // What nobody uses any more goes before the set grows.
-        if self.0.len() == self.0.capacity() {
-            self.0.retain(|value| Arc::strong_count(value) > 1);
+        // What nobody uses any more goes before the part grows.
+        if part.len() == part.capacity() {
+            self.count -= forget_unused(part);
             // At least as many more fit before the next time.
-            self.0.reserve(self.0.len());
+            part.reserve(part.len());
         }
-        self.0.insert(Arc::clone(value));
+        part.insert(Arc::clone(value));
+        self.count += 1;
+        if self.count > self.parts.len() * PART {
+            self.split();
+        }
     }
+
+    /// The part of a value.
+    fn place(&self, value: &T) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits")]
+        let hash = self.hasher.hash_one(value) as usize;
+        let places = self.parts.len().next_power_of_two();
+        let place = hash & (places - 1);
+        if place < self.parts.len() {
+            place
+        } else {
+            // It is not split yet.
+            place - places / 2
+        }
+    }
+
+    /// Adds a part, with values of the one that is next to be split.
+    fn split(&mut self) {
+        let added = self.parts.len();
+        let of = added - (added + 1).next_power_of_two() / 2;
+        let mut values = mem::take(&mut self.parts[of]);
+        self.count -= forget_unused(&mut values);
+        self.parts.push(HashSet::new());
+        for value in values {
+            let place = self.place(&value);
+            self.parts[place].insert(value);
+        }
+    }
+}
+
+/// Removes what nobody uses any more, and says how much that was.
+fn forget_unused<T: ?Sized + Eq + Hash>(values: &mut HashSet<Arc<T>>) -> usize {
+    let before = values.len();
+    values.retain(|value| Arc::strong_count(value) > 1);
+    before - values.len()
 }
 
 #[cfg(test)]
@@ -163,6 +218,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_value_is_found_again_however_many_there_are() {
+        let mut pool = Pool::<str>::default();
+        let name = |n: u32| Arc::<str>::from(format!("name-{n}"));
+        let mut kept: Vec<_> = (0..10_000).map(name).collect();
+        for value in &mut kept {
+            pool.share(value);
+        }
+        assert_eq!(pool.count, kept.len());
+        assert!(pool.parts.iter().all(|part| part.len() < PART * 4));
+        for (n, known) in (0..).zip(&kept) {
+            let mut value = name(n);
+            pool.share(&mut value);
+            assert!(Arc::ptr_eq(&value, known), "{n}");
+        }
+        kept.truncate(100);
+        for n in 0..100_000 {
+            pool.share(&mut name(n));
+        }
+        assert!(pool.count < 20_000, "{}", pool.count);
+    }
+
     fn rule_error(document: &Value) -> RuleError {
         Rule::compile(read(document).unwrap()).unwrap_err()
     }
@@ -172,7 +249,7 @@ mod tests {
         let mut compiler = Compiler::new();
         let mut compile = |id| {
             let rule = compiler.compile(read(&document(id)).unwrap()).unwrap();
-            (rule, compiler.conditions.0.len(), compiler.names.0.len())
+            (rule, compiler.conditions.count, compiler.names.count)
         };
         let kept: Vec<_> = (0..70).map(&mut compile).collect();
         // A type and seven merchants.
@@ -183,7 +260,7 @@ mod tests {
             other["when"]["payload"][format!("field-{id}")] = json!([id]);
             compiler.compile(read(&other).unwrap()).unwrap();
         }
-        let (conditions, names) = (compiler.conditions.0.len(), compiler.names.0.len());
+        let (conditions, names) = (compiler.conditions.count, compiler.names.count);
         assert!(conditions < 100 && names < 100, "{conditions}, {names}");
         let rule = compiler.compile(read(&document(3)).unwrap()).unwrap();
         assert_eq!(rule.pattern(), kept[3].0.pattern());

@@ -35,7 +35,7 @@ pub(crate) enum Part {
 }
 
 /// Multiplies the `$or`s out.
-pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, PatternErrors> {
+pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Vec<Conjunction>, PatternErrors> {
     let mut errors = PatternErrors::new();
     let size = Size::of_all(clauses);
     if size.conjunctions > MAX_CONJUNCTIONS || size.conditions > MAX_EXPANDED_CONDITIONS {
@@ -46,7 +46,7 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
         return Err(errors);
     }
     if let Some(fields) = plain(clauses) {
-        return Ok([last_event_type(fields)].into());
+        return Ok(vec![last_event_type(fields)]);
     }
     let mut conjunctions = Vec::with_capacity(size.conjunctions);
     for conditions in expand(clauses) {
@@ -65,7 +65,7 @@ pub(crate) fn conjunctions(clauses: &[Clause]) -> Result<Box<[Conjunction]>, Pat
             }
         }
     }
-    Ok(conjunctions.into())
+    Ok(conjunctions)
 }
 
 impl Conjunction {

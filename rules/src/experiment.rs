@@ -92,7 +92,7 @@ impl Experiment {
     ///
     /// # Errors
     /// The expressions of the variants' rewards that are wrong.
-    pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Box<Self>>, RewardErrors> {
+    pub(crate) fn compile(campaign: &Campaign) -> Result<Option<Self>, RewardErrors> {
         if campaign.holdout.is_none() && campaign.variants.is_empty() {
             return Ok(None);
         }
@@ -118,12 +118,12 @@ impl Experiment {
         }
         let name = campaign.experiment.as_ref();
         let name = name.map_or(campaign.id.as_str(), |name| name.as_str());
-        Ok(Some(Box::new(Self {
+        Ok(Some(Self {
             name: name.into(),
             holdout: campaign.holdout.map_or(0, schemas::Percent::millionths),
             weights: arms.iter().map(|arm| arm.weight).sum(),
             arms: arms.into(),
-        })))
+        }))
     }
 
     /// Takes what other rules have, too, from the compiler.

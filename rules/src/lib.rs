@@ -63,6 +63,7 @@ pub mod compiler;
 pub mod experiment;
 pub mod history;
 pub mod live;
+mod merge;
 pub mod pattern;
 pub mod rule;
 pub mod rule_set;

@@ -39,20 +39,26 @@ pub struct Rule {
     version: u64,
     status: Status,
     priority: Priority,
-    /// None: always.
-    schedule: Option<Box<Schedule>>,
     pattern: Pattern,
     worth: Worth,
-    experiment: Option<Box<Experiment>>,
-    breaker: Option<Box<Breaker>>,
-    history: Option<Box<History>>,
-    /// None: everybody.
-    audience: Option<Box<Audience>>,
-    /// Of what is counted, too; None if that is the pattern.
-    interest: Option<Pattern>,
+    /// None: nothing further is asked.
+    further: Option<Box<Further>>,
     offset: i64,
     /// The campaign's JSON, a quarter of what its fields take. Only people ask for more of it than is above.
     document: Box<str>,
+}
+
+/// What most campaigns have nothing of.
+#[derive(Debug, Clone)]
+struct Further {
+    schedule: Schedule,
+    experiment: Option<Experiment>,
+    breaker: Option<Breaker>,
+    history: Option<History>,
+    /// None: everybody.
+    audience: Option<Audience>,
+    /// The pattern, or what is counted; None if that is the pattern.
+    interest: Option<Pattern>,
 }
 
 static ALWAYS: Schedule = Schedule {
@@ -73,25 +79,27 @@ impl Rule {
     pub fn compile(campaign: Campaign) -> Result<Self, RuleError> {
         let pattern = Pattern::parse(campaign.when.json())?;
         let history = History::compile(&campaign)?;
-        let mut further = history.iter().flat_map(History::patterns).peekable();
-        let interest = further.peek().is_some().then(|| pattern.or(further));
+        let mut others = history.iter().flat_map(History::patterns).peekable();
+        let interest = others.peek().is_some().then(|| pattern.or(others));
         let worth = Worth::compile(&campaign.reward)?;
         let experiment = Experiment::compile(&campaign)?;
         let document = serde_json::to_string(&campaign).expect("a campaign has a JSON form");
-        let schedule = Some(campaign.schedule).filter(|schedule| !schedule.is_always());
+        let further = Further {
+            schedule: campaign.schedule,
+            experiment,
+            breaker: campaign.breaker,
+            history,
+            audience: campaign.audience,
+            interest,
+        };
         Ok(Self {
             id: campaign.id,
             version: campaign.version,
             status: campaign.status,
             priority: campaign.priority,
-            schedule: schedule.map(Box::new),
             pattern,
             worth,
-            experiment,
-            breaker: campaign.breaker.map(Box::new),
-            history: history.map(Box::new),
-            audience: campaign.audience.map(Box::new),
-            interest,
+            further: (!further.is_nothing()).then(|| Box::new(further)),
             offset: NO_OFFSET,
             document: document.into(),
         })
@@ -100,11 +108,14 @@ impl Rule {
     /// Takes what other rules have, too, from the compiler.
     pub(crate) fn share(&mut self, compiler: &mut Compiler) {
         self.pattern.share(compiler);
-        if let Some(interest) = &mut self.interest {
+        self.worth.share(compiler);
+        let Some(further) = &mut self.further else {
+            return;
+        };
+        if let Some(interest) = &mut further.interest {
             interest.share(compiler);
         }
-        self.worth.share(compiler);
-        if let Some(experiment) = &mut self.experiment {
+        if let Some(experiment) = &mut further.experiment {
             experiment.share(compiler);
         }
     }
@@ -146,7 +157,7 @@ impl Rule {
 
     /// When it is live.
     pub fn schedule(&self) -> &Schedule {
-        self.schedule.as_deref().unwrap_or(&ALWAYS)
+        self.further.as_ref().map_or(&ALWAYS, |it| &it.schedule)
     }
 
     /// Its pattern.
@@ -156,12 +167,12 @@ impl Rule {
 
     /// What it asks about the customer beyond the event; none if nothing.
     pub fn history(&self) -> Option<&History> {
-        self.history.as_deref()
+        self.further.as_ref()?.history.as_ref()
     }
 
     /// Whom it is for; none if everybody. What others do is counted, and wins nothing.
     pub fn audience(&self) -> Option<&Audience> {
-        self.audience.as_deref()
+        self.further.as_ref()?.audience.as_ref()
     }
 
     /// Whether matches that it has made may be taken back, also when nothing wins it any more: it is in force for that.
@@ -193,7 +204,9 @@ impl Rule {
 
     /// What an event must meet to matter: the pattern, or that of something that is counted.
     pub(crate) fn interest(&self) -> &Pattern {
-        self.interest.as_ref().unwrap_or(&self.pattern)
+        let further = self.further.as_ref();
+        let interest = further.and_then(|it| it.interest.as_ref());
+        interest.unwrap_or(&self.pattern)
     }
 
     /// The reward as the match of an event carries it: its JSON. One without expressions is written once, and not once
@@ -215,18 +228,22 @@ impl Rule {
 
     /// Whether the customer is in its holdout: what they would win is recorded, and not given.
     pub fn holds_out(&self, customer_id: &str) -> bool {
-        let experiment = self.experiment.as_ref();
-        experiment.is_some_and(|it| it.holds_out(customer_id))
+        self.experiment()
+            .is_some_and(|it| it.holds_out(customer_id))
+    }
+
+    fn experiment(&self) -> Option<&Experiment> {
+        self.further.as_ref()?.experiment.as_ref()
     }
 
     /// What it may win at most before it is paused.
     pub fn breaker(&self) -> Option<&Breaker> {
-        self.breaker.as_deref()
+        self.further.as_ref()?.breaker.as_ref()
     }
 
     /// The variant of its reward that the customer has drawn; none if it has no variants.
     pub fn variant(&self, customer_id: &str) -> Option<&VariantName> {
-        self.experiment.as_ref()?.variant(customer_id)
+        self.experiment()?.variant(customer_id)
     }
 
     /// The amount of the reward of every match; none if the event is asked for it, or there is none. Of a campaign without
@@ -255,15 +272,13 @@ impl Rule {
 
     /// The reward of the customer: of the variant that they have drawn, or the campaign's own.
     fn worth(&self, customer_id: &str) -> &Worth {
-        let experiment = self.experiment.as_ref();
-        let drawn = experiment.and_then(|it| it.worth(customer_id));
+        let drawn = self.experiment().and_then(|it| it.worth(customer_id));
         drawn.unwrap_or(&self.worth)
     }
 
     /// What each expression of the reward comes to.
     pub(crate) fn reward_findings(&self, event: &Event<'_>) -> Vec<RewardFinding> {
-        let experiment = self.experiment.as_ref();
-        let variant = experiment.and_then(|it| {
+        let variant = self.experiment().and_then(|it| {
             it.worth(event.customer_id)?;
             it.drawn(event.customer_id)
         });
@@ -291,6 +306,17 @@ impl Rule {
             && self.schedule().contains(event.occurred_at)
             && self.schedule().is_open(event.occurred_at)
             && self.has_reward(event)
+    }
+}
+
+impl Further {
+    fn is_nothing(&self) -> bool {
+        self.schedule.is_always()
+            && self.experiment.is_none()
+            && self.breaker.is_none()
+            && self.history.is_none()
+            && self.audience.is_none()
+            && self.interest.is_none()
     }
 }
 

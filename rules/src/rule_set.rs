@@ -8,7 +8,7 @@ use schemas::paths::Paths;
 use schemas::{CampaignId, Document, Event, Status};
 
 use crate::index::{Facts, Index, Work};
-use crate::live::{LiveRules, place};
+use crate::live::LiveRules;
 use crate::rule::Rule;
 
 /// The active campaigns of a moment, and those that are not active any more but take back what was won (`reverse_on`): these
@@ -106,7 +106,7 @@ impl RuleSet {
     pub fn rule(&self, id: &CampaignId) -> Option<&Rule> {
         let mut levels = self.levels.iter();
         levels.find_map(|level| {
-            let place = place(&level.index, id)?;
+            let place = level.index.place(id)?;
             let rule = &*level.index.rules()[place as usize];
             let is_active = rule.status() == Status::Active;
             (is_active && !level.gone.contains(place)).then_some(rule)
@@ -140,6 +140,21 @@ fn id(rule: &Rule) -> &CampaignId {
 }
 
 impl Level {
+    /// A level of which nothing is gone.
+    pub(crate) fn whole(index: Arc<Index>) -> Self {
+        Self {
+            index,
+            gone: Gone::default(),
+        }
+    }
+
+    /// Takes a campaign's rule out of force, if it is here.
+    pub(crate) fn remove(&mut self, id: &CampaignId) {
+        if let Some(place) = self.index.place(id) {
+            self.gone.insert(place);
+        }
+    }
+
     /// The rules in force, in ascending order of campaign id.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         let numbered = (0..).zip(self.index.rules());
@@ -160,7 +175,7 @@ impl Gone {
         word.is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
-    pub(crate) fn insert(&mut self, place: u32) {
+    fn insert(&mut self, place: u32) {
         if self.contains(place) {
             return;
         }

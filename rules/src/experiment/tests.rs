@@ -33,7 +33,7 @@ fn experiment(fields: &serde_json::Value) -> Experiment {
         document[name] = value.clone();
     }
     let campaign = Campaign::from_json(document.to_string().as_bytes()).unwrap();
-    *Experiment::compile(&campaign).unwrap().unwrap()
+    Experiment::compile(&campaign).unwrap().unwrap()
 }
 
 fn customers() -> impl Iterator<Item = String> {

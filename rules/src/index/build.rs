@@ -21,11 +21,11 @@ use crate::rule::Rule;
 
 impl Index {
     /// Arranges rules, which come in ascending order of campaign id, each id once. New fields are added to
-    /// `paths`.
+    /// `paths`; if there are none, these stay the same for all who have them.
     ///
     /// # Panics
     /// At 2³¹ of anything, which no machine has the memory for.
-    pub(crate) fn build(rules: Box<[Arc<Rule>]>, paths: &mut Paths) -> Self {
+    pub(crate) fn build(rules: Box<[Arc<Rule>]>, paths: &mut Arc<Paths>) -> Self {
         let ways = Ways::of(&rules, paths);
         let plan = Plan::of(&ways, paths);
         let mut index = plan.carry_out();

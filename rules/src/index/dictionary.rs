@@ -118,6 +118,11 @@ impl Dictionary {
         }
     }
 
+    /// How many places there are, half as many again as words.
+    pub(super) fn places(&self) -> usize {
+        self.entries.len()
+    }
+
     /// What is known of the text that the probe was made of, for the same field.
     #[inline]
     pub(super) fn find<'t>(

@@ -32,10 +32,58 @@ struct Entry {
     known_count: u8,
 }
 
+/// Entries of many lists, in one piece of memory: lists are many and short.
+#[derive(Debug, Default)]
+struct Entries {
+    /// Each with the next of its list.
+    all: Vec<(Entry, u32)>,
+    lists: Vec<List>,
+}
+
+/// The first and the last entry of a list, and how many it has.
+#[derive(Debug)]
+struct List {
+    first: u32,
+    last: u32,
+    count: usize,
+}
+
+/// Behind the last entry of a list.
+const END: u32 = u32::MAX;
+
+impl Entries {
+    /// Begins a list.
+    fn begin(&mut self) -> ListId {
+        self.lists.push(List {
+            first: END,
+            last: END,
+            count: 0,
+        });
+        ListId(count(self.lists.len() - 1))
+    }
+
+    fn push(&mut self, list: ListId, entry: Entry) {
+        let at = count(self.all.len());
+        self.all.push((entry, END));
+        let list = &mut self.lists[list.0 as usize];
+        match self.all.get_mut(list.last as usize) {
+            Some((_, next)) => *next = at,
+            None => list.first = at,
+        }
+        list.last = at;
+        list.count += 1;
+    }
+
+    /// One entry, and the next of its list.
+    fn get(&self, at: u32) -> Option<(Entry, u32)> {
+        self.all.get(at as usize).copied()
+    }
+}
+
 /// The lists while they are made.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    entries: Vec<Vec<Entry>>,
+    entries: Entries,
     by_number: Vec<ListId>,
     by_affix: Vec<ListId>,
     ranges: HashMap<u32, Vec<Range<Posting>>>,
@@ -62,11 +110,11 @@ impl Lists {
             self.file(plan, at);
         }
         let mut at = 0;
-        while at < self.entries.len() {
-            let entries = std::mem::take(&mut self.entries[at]);
-            self.lay_out(plan, ListId(count(at)), entries);
+        while at < self.entries.lists.len() {
+            self.lay_out(plan, ListId(count(at)));
             at += 1;
         }
+        self.entries = Entries::default();
     }
 
     fn file(&mut self, plan: &mut Plan<'_>, at: usize) {
@@ -96,21 +144,26 @@ impl Lists {
                 }
             };
             if *list == ListId::NONE {
-                *list = ListId(count(self.entries.len()));
-                self.entries.push(Vec::new());
+                *list = self.entries.begin();
             }
-            self.entries[list.0 as usize].push(entry);
+            self.entries.push(*list, entry);
         }
     }
 
     /// Gives a list its postings, and files in further lists what a second word can tell apart.
-    fn lay_out(&mut self, plan: &mut Plan<'_>, list: ListId, entries: Vec<Entry>) {
+    fn lay_out(&mut self, plan: &mut Plan<'_>, list: ListId) {
         let header = self.postings.len();
         self.postings.push(Header::default().into());
         let pairs_start = count(self.pair_fields.len());
         let mut parts = HashMap::<WordId, ListId>::new();
-        let is_long = entries.len() > LONG;
-        for mut entry in entries {
+        let List {
+            first,
+            count: length,
+            ..
+        } = self.entries.lists[list.0 as usize];
+        let (mut at, is_long) = (first, length > LONG);
+        while let Some((mut entry, next)) = self.entries.get(at) {
+            at = next;
             let second = is_long.then(|| second(plan, &entry)).flatten();
             let Some((asked, words)) = second else {
                 let known: Vec<_> = entry.known().collect();
@@ -126,12 +179,11 @@ impl Lists {
             }
             for word in words {
                 let part = *parts.entry(word).or_insert_with(|| {
-                    self.entries.push(Vec::new());
-                    let part = ListId(count(self.entries.len() - 1));
+                    let part = self.entries.begin();
                     self.pairs.push((list, word, part));
                     part
                 });
-                self.entries[part.0 as usize].push(entry);
+                self.entries.push(part, entry);
             }
         }
         debug_assert_eq!(self.begins.len(), list.0 as usize);

@@ -34,6 +34,7 @@ mod words;
 
 use std::sync::Arc;
 
+use schemas::CampaignId;
 use schemas::paths::PathId;
 
 use self::affixes::Affixes;
@@ -46,6 +47,7 @@ use self::outline::Field;
 use self::pairs::Pairs;
 use self::postings::{ListId, Posting, Stretches};
 pub(crate) use self::search::Work;
+pub(crate) use self::ways::fields;
 use crate::rule::Rule;
 
 /// Rules, so arranged that those that an event wins are found quickly. Immutable.
@@ -136,5 +138,16 @@ impl Index {
     /// The rules, in ascending order of campaign id.
     pub(crate) fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// Where the campaign's rule stands, in force or not.
+    pub(crate) fn place(&self, id: &CampaignId) -> Option<u32> {
+        let place = self.rules.binary_search_by(|rule| rule.id().cmp(id)).ok()?;
+        Some(u32::try_from(place).expect("an index has fewer than 2³¹ rules"))
+    }
+
+    /// How much it takes to make such an index: what is filed, and the strings under which it is.
+    pub(crate) fn entries(&self) -> usize {
+        self.postings.len() + self.words.places()
     }
 }

@@ -56,7 +56,7 @@ struct Found {
 
 impl<'r> Ways<'r> {
     /// Takes the patterns apart and asks for the values that they need.
-    pub(super) fn of(rules: &'r [Arc<Rule>], paths: &mut Paths) -> Self {
+    pub(super) fn of(rules: &'r [Arc<Rule>], paths: &mut Arc<Paths>) -> Self {
         let mut ways = Self::default();
         for (place, rule) in (0..).zip(rules) {
             let schedule = rule.schedule();
@@ -75,7 +75,7 @@ impl<'r> Ways<'r> {
         place: u32,
         is_scheduled: bool,
         conjunction: &'r Conjunction,
-        paths: &mut Paths,
+        paths: &mut Arc<Paths>,
     ) {
         let asked_start = count(self.asked.len());
         let joints_start = count(self.joints.len());
@@ -98,8 +98,17 @@ impl<'r> Ways<'r> {
         });
     }
 
-    fn part(&mut self, parent: PathId, name: &str, part: &'r Part, paths: &mut Paths) -> Found {
-        let path = paths.add(parent, name);
+    fn part(
+        &mut self,
+        parent: PathId,
+        name: &str,
+        part: &'r Part,
+        paths: &mut Arc<Paths>,
+    ) -> Found {
+        let path = match paths.find(parent, name) {
+            Some(known) => known,
+            None => Arc::make_mut(paths).add(parent, name),
+        };
         let mut found = Found::default();
         let conditions = match part {
             Part::Value(condition) => std::slice::from_ref(condition),
@@ -118,7 +127,9 @@ impl<'r> Ways<'r> {
                 return found;
             }
         };
-        paths.want(path);
+        if !paths.is_wanted(path) {
+            Arc::make_mut(paths).want(path);
+        }
         for condition in conditions {
             let path = path.number();
             self.asked.push(Asked { path, condition });
@@ -134,6 +145,13 @@ impl<'r> Ways<'r> {
     pub(super) fn joints_of(&self, way: &Way) -> &[PathId] {
         &self.joints[way.joints_start as usize..way.joints_end as usize]
     }
+}
+
+/// The fields that rules ask for, and no others.
+pub(crate) fn fields(rules: &[Arc<Rule>]) -> Paths {
+    let mut paths = Arc::default();
+    Ways::of(rules, &mut paths);
+    Arc::unwrap_or_clone(paths)
 }
 
 fn count(index: usize) -> u32 {

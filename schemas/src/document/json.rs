@@ -89,7 +89,7 @@ impl Scan<'_, '_> {
 
     #[inline]
     fn skip_space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\n' | b'\t' | b'\r') {
+        while is_space(self.peek()) {
             self.at += 1;
         }
     }
@@ -180,10 +180,9 @@ impl Scan<'_, '_> {
         let mut expected = self.document.layout.first(parent);
         loop {
             let field = self.followed_name(parent, before, expected)?;
-            if field != FieldId::NONE {
-                self.document.layout.see(field, object);
-                expected = self.document.layout.next(field);
-                if let Some(known) = self.document.layout.event_field(field) {
+            if let Some((next, of_event)) = self.document.layout.see(field, object) {
+                expected = next;
+                if let Some(known) = of_event {
                     self.document.note(known);
                 }
             }
@@ -191,7 +190,6 @@ impl Scan<'_, '_> {
             if self.is_end(b'}')? {
                 return Ok(());
             }
-            self.skip_space();
             before = field;
         }
     }
@@ -224,6 +222,13 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
+    /// The length of a field's name with its quotes and its colon, if it stands here.
+    #[inline]
+    fn length_of(&self, field: FieldId) -> Option<usize> {
+        let text = &self.bytes[self.at..];
+        self.document.layout.is_next(field, text)
+    }
+
     /// A name with its colon, and the field that it is the name of.
     #[inline]
     fn followed_name(
@@ -232,9 +237,12 @@ impl Scan<'_, '_> {
         before: FieldId,
         expected: FieldId,
     ) -> Result<FieldId, Unreadable> {
-        let layout = &self.document.layout;
-        let text = &self.bytes[self.at..];
-        let Some(length) = layout.is_next(expected, text) else {
+        let mut length = self.length_of(expected);
+        if length.is_none() && is_space(self.peek()) {
+            self.skip_space();
+            length = self.length_of(expected);
+        }
+        let Some(length) = length else {
             return self.unexpected_name(parent, before, expected);
         };
         self.push(Entry::String {
@@ -429,16 +437,27 @@ impl Scan<'_, '_> {
     }
 }
 
+#[inline]
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
+}
+
 /// The first byte from `at` on that ends a string or is none of its plain characters: `"`, `\` or a control
 /// character; or the end.
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let special = specials(u64::from_le_bytes(*eight));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+    // Sixteen at once: most strings end there, and where they end in it is no branch.
+    while let Some((first, rest)) = (bytes.get(at..)).and_then(<[u8]>::split_first_chunk::<8>) {
+        let Some(second) = rest.first_chunk::<8>() else {
+            break;
+        };
+        let first = specials(u64::from_le_bytes(*first));
+        let second = specials(u64::from_le_bytes(*second));
+        if first | second != 0 {
+            let (skipped, special) = if first == 0 { (8, second) } else { (0, first) };
+            return at + skipped + special.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        at += 16;
     }
     let rest = bytes.get(at..).unwrap_or_default();
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
@@ -451,13 +470,13 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
 fn specials(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    const QUOTES: u64 = ONES * b'"' as u64;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let quote = eight ^ QUOTES;
+    const SECOND_BITS: u64 = ONES * 2;
+    // With its second bit turned `"` is 0x20, and the control characters are still those below.
+    let turned = eight ^ SECOND_BITS;
+    let quote_or_control = turned.wrapping_sub(ONES * 0x21) & !turned;
     let backslash = eight ^ BACKSLASHES;
-    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
-    (zero(quote) | zero(backslash) | control) & HIGH
+    (quote_or_control | backslash.wrapping_sub(ONES) & !backslash) & HIGH
 }
 
 /// The character of an escape whose bytes follow the backslash, and how many they are (RFC 8259, section 7).

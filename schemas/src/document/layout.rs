@@ -148,12 +148,6 @@ impl Layout {
         self.fields[of.index()].first
     }
 
-    /// The field that comes after another, as a rule.
-    #[inline]
-    pub(super) fn next(&self, after: FieldId) -> FieldId {
-        self.fields[after.index()].next
-    }
-
     /// The length of the name of a field with its quotes and its colon, if the text goes on with it.
     #[inline]
     pub(super) fn is_next(&self, field: FieldId, text: &[u8]) -> Option<usize> {
@@ -271,21 +265,19 @@ impl Layout {
             .then(|| paths.find(parent.path, name))?
     }
 
-    /// The field of an event that it is.
+    /// Notes that an object has a field, if it is one that is followed: which comes after it, as a rule, and which of an event
+    /// it is.
     #[inline]
-    pub(super) fn event_field(&self, field: FieldId) -> Option<EventField> {
-        self.fields[field.index()].of_event
-    }
-
-    /// Notes that an object has a field.
-    #[inline]
-    pub(super) fn see(&mut self, field: FieldId, object: u64) {
-        let seen = &mut self.fields[field.index()].seen;
-        if *seen == object {
-            // Of a repeated name the last counts.
-            self.found.is_all = false;
-        }
-        *seen = object;
+    pub(super) fn see(
+        &mut self,
+        field: FieldId,
+        object: u64,
+    ) -> Option<(FieldId, Option<EventField>)> {
+        let field = self.fields.get_mut(field.index())?;
+        // Of a repeated name the last counts.
+        self.found.is_all &= field.seen != object;
+        field.seen = object;
+        Some((field.next, field.of_event))
     }
 
     /// Whether someone asks for fields of a field.
