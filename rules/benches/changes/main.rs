@@ -23,6 +23,10 @@ use schemas::{Campaign, CampaignId, Document, Event, Limits};
 
 use self::stopwatch::{Stopwatch, Taken};
 
+/// As in the matcher.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TIME: &str = "2026-11-24T09:30:00.123Z";
 
 fn main() {

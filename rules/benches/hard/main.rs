@@ -12,6 +12,10 @@ use rules::{Decider, Rule, RuleSet};
 use schemas::{Campaign, Limits, Reader};
 use serde_json::{Value, json};
 
+/// As in the matcher.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(200);
 
