@@ -13,9 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use schemas::paths::Paths;
 use schemas::{CampaignId, Status};
@@ -120,7 +118,10 @@ impl LiveRules {
         }
         let paths = &mut self.paths;
         let fresh = &self.fresh;
-        let index = (self.fresh_index).get_or_insert_with(|| Arc::new(index(fresh, paths)));
+        let index = self.fresh_index.get_or_insert_with(|| {
+            let rules = fresh.values().cloned().collect();
+            Arc::new(Index::build(rules, paths))
+        });
         Some(Arc::clone(index))
     }
 
@@ -248,23 +249,6 @@ impl Merging {
         let mut levels = self.levels.iter();
         levels.any(|index| Arc::ptr_eq(index, &level.index))
     }
-}
-
-/// More rules are indexed by a thread of their own. With glibc's malloc a thread has memory of its own and waits while others give
-/// theirs back; a large index is dropped by a merge, and this thread takes in changes meanwhile: one in 5,000 waited for 0.8 ms.
-const MANY: usize = 1_024;
-
-fn index(fresh: &BTreeMap<CampaignId, Arc<Rule>>, paths: &mut Arc<Paths>) -> Index {
-    let build = |paths: &mut Arc<Paths>| Index::build(fresh.values().cloned().collect(), paths);
-    if fresh.len() < MANY {
-        return build(paths);
-    }
-    let index = thread::scope(|scope| {
-        let thread = thread::Builder::new().name("index".into());
-        let thread = thread.spawn_scoped(scope, || build(paths)).ok()?;
-        Some(thread.join().unwrap_or_else(|cause| resume_unwind(cause)))
-    });
-    index.unwrap_or_else(|| build(paths))
 }
 
 fn indexes(levels: &[Level]) -> Vec<Arc<Index>> {
