@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 use state::StateError;
 use state::base::{self, Base, Before, Bytes, Put, Size, Visit};
@@ -22,8 +23,16 @@ const WRITE_BUFFER: u64 = 4 * 1024 * 1024;
 /// Fewer are not worth a table.
 const FEW: usize = 4_096;
 
+/// How often a table that does not have a customer is read in vain. A restore asks each table for each customer that it
+/// brings back, nearly always for nothing: with a hundredth, which is usual, it reads more blocks than it writes. This
+/// takes 2.4 bytes a customer instead of 1.2.
+const IN_VAIN: f32 = 0.0001;
+
 pub(crate) fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(WRITE_BUFFER)
+    let filter = BloomConstructionPolicy::FalsePositiveRate(IN_VAIN);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(WRITE_BUFFER)
+        .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(filter)))
 }
 
 pub(crate) fn mark(keyspace: &Keyspace) -> fjall::Result<Option<Mark>> {

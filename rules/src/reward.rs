@@ -229,6 +229,12 @@ impl Worth {
         self.parts().iter().all(|part| part.amount(event).is_ok())
     }
 
+    /// Reads where it lies in memory: [`crate::Rule::touch`].
+    #[inline]
+    pub(crate) fn touch(&self) -> u8 {
+        u8::from(self.constant_amount().is_some())
+    }
+
     /// What each expression comes to.
     pub(crate) fn findings(&self, event: Node<'_>) -> Vec<RewardFinding> {
         let findings = self.parts().iter().map(|part| {

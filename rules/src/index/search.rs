@@ -130,13 +130,9 @@ impl Index {
             .extend(facts.arrays().iter().filter(is_joint));
         let mut outline = self.empty_outline;
         let mut blank = 0;
-        let mut touched = 0;
-        for (_, fact) in facts.leaves() {
-            if let Fact::Text(probe) = fact {
-                touched ^= self.words.touch(probe);
-            }
+        if self.words.is_large() {
+            self.touch_words(facts);
         }
-        black_box(touched);
         for (leaf, fact) in facts.leaves() {
             let Some(file) = self.files.get(leaf.path.index()) else {
                 buffers.marks.push(Mark::NONE);
@@ -173,6 +169,20 @@ impl Index {
         }
         buffers.outline = outline;
         buffers.blank = blank;
+    }
+
+    /// Reads where strings will be looked up.
+    fn touch_words(&self, facts: &Facts) {
+        let mut touched = 0;
+        for (leaf, fact) in facts.leaves() {
+            if let Fact::Text(probe) = fact
+                && let Some(file) = self.files.get(leaf.path.index())
+                && file.has_words
+            {
+                touched ^= self.words.touch(probe);
+            }
+        }
+        black_box(touched);
     }
 
     /// The mark of a string, and its bit.

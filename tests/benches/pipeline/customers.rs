@@ -20,20 +20,25 @@ use tests::servers::{self, Server};
 use tests::wait;
 
 use crate::stage::Stage;
+use crate::upstream::Backlog;
 use crate::{Request, Variant};
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Customers whose records are made at a time.
-const TOGETHER: u64 = 20_000;
+/// Customers whose records are made at a time, as if of the first events of their partition.
+const TOGETHER: u64 = 1_000;
 
-/// Reads `customers`, `partitions`, `workers`, `megabytes` (of `STATE_MEMORY`).
+/// Most events of one of them.
+const EVENTS: u64 = 4;
+
+/// Reads `customers`, `partitions`, `workers`, `megabytes` (of `STATE_MEMORY`), `events` (of customers on disk).
 pub(crate) fn measure(broker: &Server, request: &Request) {
     let customers = u64::from(request.number("customers", 10_000_000));
     let partitions = i32::try_from(request.number("partitions", 12)).expect("a few partitions");
     let workers = request.number("workers", 2);
     let megabytes = request.number("megabytes", 128);
+    let events = u64::from(request.number("events", 1_000_000));
     let stage = Stage::new(broker, partitions, &campaigns());
     let begun = Instant::now();
     let written = fill(&stage, customers);
@@ -85,16 +90,62 @@ pub(crate) fn measure(broker: &Server, request: &Request) {
             "| {name} | {rate:.0} | {:.1} | {records} | {now:.0} | {most:.0} | {in_memory} | {on_disk} |",
             took.as_secs_f64(),
         );
-        matcher.kill();
+        matcher
     };
     for variant in request.variants() {
-        measure("in memory", &variant);
+        measure("in memory", &variant).kill();
         let variant = disk(variant);
-        measure("on disk, which was empty", &variant);
-        measure("on disk, after a kill", &variant);
-        measure("on disk, after another", &variant);
+        measure("on disk, which was empty", &variant).kill();
+        measure("on disk, after a kill", &variant).kill();
+        let matcher = measure("on disk, after another", &variant);
+        let took = decide(&stage, &matcher, customers, events);
+        #[expect(clippy::cast_precision_loss, reason = "a figure")]
+        let rate = events as f64 / took.as_secs_f64();
+        println!(
+            "\nthen {events} events of as many customers, drawn from all {customers}: {rate:.0} a second, {:.0} MiB, {:.0} at most\n",
+            memory(matcher.pid(), Memory::Now),
+            memory(matcher.pid(), Memory::Peak),
+        );
+        matcher.kill();
         std::fs::remove_dir_all(folder.path().join("customers")).expect("a folder");
     }
+}
+
+/// Sends purchases of customers in no order, and waits until all are decided. Returns how long that took.
+fn decide(stage: &Stage, matcher: &Process, customers: u64, events: u64) -> Duration {
+    let backlog = Backlog::open(stage);
+    let topic = stage.topic("events");
+    let partitions = u64::from(stage.partitions.unsigned_abs());
+    let at = Timestamp::now();
+    // The changelog says that so many were decided.
+    for partition in 0..stage.partitions {
+        for _ in 0..TOGETHER * EVENTS {
+            backlog.add((&topic, Some(partition)), "", b"");
+        }
+    }
+    for event in 0..events {
+        let customer = mix(!event) % customers;
+        let id = id_of(customer);
+        let value = format!(
+            r#"{{"event_id":"further-{event}","customer_id":"{id}","event_type":"purchase","occurred_at":"{at}","payload":{{"amount":12.5}}}}"#
+        );
+        let partition = i32::try_from(customer % partitions).expect("a partition");
+        backlog.add((&topic, Some(partition)), &id, value.as_bytes());
+    }
+    backlog.flush();
+    let before = Stage::committed(matcher);
+    backlog.release();
+    let begun = Instant::now();
+    #[expect(clippy::cast_precision_loss, reason = "a figure")]
+    let all = before + (events + partitions * TOGETHER * EVENTS) as f64;
+    wait::until("all events", PATIENCE, || {
+        (Stage::committed(matcher) >= all).then_some(())
+    });
+    begun.elapsed()
+}
+
+fn id_of(customer: u64) -> String {
+    format!("customer-{:016x}", mix(customer))
 }
 
 /// What many installations may have: two counts and a limit.
@@ -180,10 +231,10 @@ fn write(
     };
     let mut engine = Engine::new(Reader::json(), Limits::default(), times);
     let now = Timestamp::now().as_millisecond();
-    let (mut written, mut offset, mut value) = (0, 0, String::new());
+    let (mut written, mut value) = (0, String::new());
     let mut customers = customers.peekable();
     while customers.peek().is_some() {
-        let mut remembered = Partition::default();
+        let (mut remembered, mut offset) = (Partition::default(), 0);
         let nobody = state::Members::default();
         // As workers with a disk would have written it.
         remembered.begin_lineage(partition);
@@ -192,8 +243,8 @@ fn write(
             .take(usize::try_from(TOGETHER).expect("small"))
         {
             let mixed = mix(customer);
-            let id = format!("customer-{mixed:016x}");
-            for event in 0..=(mixed % 4) {
+            let id = id_of(customer);
+            for event in 0..=(mixed % EVENTS) {
                 value.clear();
                 let at = now - i64::try_from(mix(mixed ^ event) % 500_000_000).expect("days");
                 let at = Timestamp::from_millisecond(at).expect("a time");
