@@ -79,8 +79,8 @@ pub struct MatcherSettings {
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
 
-    /// Memory for blocks of the state's folder that are at hand, in bytes; what is taken besides is in the documentation of the
-    /// performance
+    /// Memory for blocks of the state's folder that are at hand, in bytes; the process takes up to twice as much for them, and 8 MiB
+    /// a partition
     #[arg(long, env = "STATE_MEMORY", default_value_t = 128 * 1024 * 1024, value_parser = clap::value_parser!(u64).range(8 * 1024 * 1024..))]
     pub state_memory: u64,
 
