@@ -7,7 +7,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
-use service::kafka::Logged;
+use service::kafka::{Logged, topics};
 use service::settings::{KafkaSettings, TopicSettings};
 
 use super::read::each;
@@ -112,10 +112,8 @@ impl Cluster {
     /// How many partitions a topic has.
     pub(super) fn partitions(&self, topic: &str) -> Result<usize, RepartitionError> {
         let consumer = make(&self.kafka.reader())?;
-        let metadata = consumer.fetch_metadata(Some(topic), ASK);
-        let metadata = metadata.map_err(ask(|| format!("the partitions of topic {topic}")))?;
-        let found = metadata.topics().iter().find(|it| it.name() == topic);
-        match found.map_or(0, |it| it.partitions().len()) {
+        let count = topics::partitions(&consumer, topic, ASK);
+        match count.map_err(ask(|| format!("the partitions of topic {topic}")))? {
             0 => Err(RepartitionError::Missing {
                 topic: topic.to_owned(),
             }),

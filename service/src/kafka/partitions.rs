@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::contact::Watched;
 use super::reader::ReadError;
+use super::topics;
 use crate::settings::KafkaSettings;
 
 /// How long the broker may take to answer a question.
@@ -100,10 +101,8 @@ impl PartitionsReader {
             next_look: Instant::now(),
             look: None,
         };
-        let asked = reader.consumer.fetch_metadata(Some(topic), ASK);
-        let metadata = asked.map_err(|error| reader.unanswered("the partitions", error))?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        reader.count = found.map_or(0, |found| found.partitions().len());
+        let count = topics::partitions(&reader.consumer, topic, ASK);
+        reader.count = count.map_err(|error| reader.unanswered("the partitions", error))?;
         if reader.count == 0 {
             let topic = reader.topic;
             return Err(ReadError::Missing { topic });

@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::contact::Watched;
 use super::partitioner::partition_of;
+use super::topics;
 use crate::settings::KafkaSettings;
 
 /// How long the broker may take to answer a question.
@@ -264,12 +265,8 @@ impl TopicReader {
     /// How many partitions the topic has.
     fn partitions(&self) -> Result<usize, ReadError> {
         let topic = &self.source.topic;
-        let metadata = self
-            .consumer
-            .fetch_metadata(Some(topic), ASK)
-            .map_err(|error| self.unanswered("the partitions", error))?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        match found.map_or(0, |found| found.partitions().len()) {
+        let count = topics::partitions(&self.consumer, topic, ASK);
+        match count.map_err(|error| self.unanswered("the partitions", error))? {
             0 => Err(ReadError::Missing {
                 topic: topic.clone(),
             }),

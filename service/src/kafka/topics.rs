@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::clients::MAX_MESSAGE_BYTES;
 use crate::settings::{KafkaSettings, TopicSettings};
@@ -43,6 +44,20 @@ pub enum TopicError {
         /// Why.
         reason: String,
     },
+}
+
+/// How many partitions a topic has; 0 if there is none of that name.
+///
+/// # Errors
+/// The broker does not answer within that time.
+pub fn partitions<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    within: Duration,
+) -> KafkaResult<usize> {
+    let metadata = client.fetch_metadata(Some(topic), within)?;
+    let found = metadata.topics().iter().find(|it| it.name() == topic);
+    Ok(found.map_or(0, |it| it.partitions().len()))
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
