@@ -10,6 +10,8 @@ mod metrics;
 mod orphans;
 mod position;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
