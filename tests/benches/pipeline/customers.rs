@@ -117,7 +117,7 @@ fn decide(stage: &Stage, matcher: &Process, customers: u64, events: u64) -> Dura
     let topic = stage.topic("events");
     let partitions = u64::from(stage.partitions.unsigned_abs());
     let at = Timestamp::now();
-    // The changelog says that so many were decided.
+    // The changelog says that up to so many were decided; what lies beyond becomes a dead letter.
     for partition in 0..stage.partitions {
         for _ in 0..TOGETHER * EVENTS {
             backlog.add((&topic, Some(partition)), "", b"");
