@@ -330,9 +330,7 @@ impl World {
         let ledger = self.ledger();
         assert!(ledger.records() > 0, "nothing was tried");
         let problems = check::problems(&ledger, &evidence);
-        let some: Vec<_> = problems.iter().take(20).map(String::as_str).collect();
-        let some = some.join("\n");
-        assert!(problems.is_empty(), "{} problems:\n{some}", problems.len());
+        assert!(problems.is_empty(), "{}", some(&problems));
         println!(
             "{} events, {} poison, {} matches",
             ledger.events().count(),
@@ -406,6 +404,15 @@ impl Drop for World {
             eprintln!("members:   {:?}", self.kafka.members(&self.name));
         }
     }
+}
+
+/// How many problems there are, and the first and the last of them: those of one kind follow each other.
+fn some(problems: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let (first, rest) = problems.split_at(problems.len().min(SHOWN));
+    let last = &rest[rest.len().saturating_sub(SHOWN)..];
+    let (first, last) = (first.join("\n"), last.join("\n"));
+    format!("{} problems:\n{first}\n[…]\n{last}", problems.len())
 }
 
 /// An event as upstream writes it; some carry headers.

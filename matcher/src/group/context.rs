@@ -107,6 +107,23 @@ fn lag(partition: &Partition) -> Option<i64> {
     known.then(|| (partition.ls_offset - position).max(0))
 }
 
+/// Gives these partitions back to librdkafka, which waits for it. It refuses all of them if there is one that it was not told to
+/// read, as of those whose position was not known yet; of these it wants to hear nothing, but be answered all the same.
+pub(super) fn give_back(
+    consumer: &BaseConsumer<GroupContext>,
+    partitions: &TopicPartitionList,
+) -> Result<(), KafkaError> {
+    let read = consumer.assignment()?;
+    let mut given = TopicPartitionList::new();
+    for partition in partitions.elements() {
+        let (topic, number) = (partition.topic(), partition.partition());
+        if read.find_partition(topic, number).is_some() {
+            given.add_partition(topic, number);
+        }
+    }
+    consumer.incremental_unassign(&given)
+}
+
 impl ConsumerContext for GroupContext {
     fn rebalance(
         &self,
@@ -123,7 +140,7 @@ impl ConsumerContext for GroupContext {
         }
         if self.closing.load(Ordering::Relaxed) {
             // The consumer is being closed, nobody will come back to carry this out.
-            if !assigned && let Err(error) = consumer.incremental_unassign(partitions) {
+            if !assigned && let Err(error) = give_back(consumer, partitions) {
                 tracing::debug!(%error, "unassign while closing");
             }
             return;

@@ -3,6 +3,10 @@
 //! librdkafka announces a rebalance inside `poll`. It is only noted there and carried out by the
 //! member between two polls, where finished work can be committed first: a revoked partition's
 //! offsets are committed or its batch is given up *before* the partition is given away.
+//!
+//! Positions are offsets, never "the beginning" or "the end": librdkafka asks the broker for these, and an answer that comes too
+//! late makes it ask again half a second later and go there, although the partition was set to another position meanwhile.
+//! (`rd_kafka_toppar_handle_Offset` of 2.12.1; it lost events.)
 
 mod context;
 mod held;
@@ -242,43 +246,15 @@ impl Group {
         let lost = self.assignment_lost();
         self.metrics
             .rebalanced(if lost { "lost" } else { "revoked" });
-        self.give_up_arriving(partitions)?;
+        self.arriving = without(&self.arriving, partitions).map_err(GroupError::Assign)?;
+        self.found = without(&self.found, partitions).map_err(GroupError::Assign)?;
         for partition in partitions.elements() {
             self.metrics
                 .forget_lag(partition.topic(), partition.partition());
             self.let_go(partition.partition())?;
         }
-        self.consumer
-            .incremental_unassign(partitions)
-            .map_err(GroupError::Assign)?;
+        context::give_back(&self.consumer, partitions).map_err(GroupError::Assign)?;
         self.count_assigned();
-        Ok(())
-    }
-
-    /// librdkafka gives back only what was assigned, so partitions that leave before their position was
-    /// found are assigned first. Nothing is read of them: nobody polls in between. At their end, not without an
-    /// offset: of a group that has committed none librdkafka would say so, now and then before they are gone, with an error
-    /// that does not pass.
-    fn give_up_arriving(&mut self, leaving: &TopicPartitionList) -> Result<(), GroupError> {
-        let mut given_up = TopicPartitionList::new();
-        let leaves = |topic: &str, number| leaving.find_partition(topic, number).is_some();
-        let (arriving, found) = (&self.arriving, &self.found);
-        for partition in [arriving, found].iter().flat_map(|list| list.elements()) {
-            let (topic, number) = (partition.topic(), partition.partition());
-            if leaves(topic, number) {
-                given_up
-                    .add_partition_offset(topic, number, Offset::End)
-                    .map_err(GroupError::Assign)?;
-            }
-        }
-        let arriving = without(arriving, &given_up).map_err(GroupError::Assign)?;
-        let found = without(found, &given_up).map_err(GroupError::Assign)?;
-        if given_up.count() > 0 {
-            self.consumer
-                .incremental_assign(&given_up)
-                .map_err(GroupError::Assign)?;
-        }
-        (self.arriving, self.found) = (arriving, found);
         Ok(())
     }
 
@@ -442,12 +418,15 @@ impl Group {
         let mut positions = TopicPartitionList::new();
         for committed in committed.elements() {
             committed.error().map_err(GroupError::Rewind)?;
-            let offset = match committed.offset() {
-                Offset::Offset(offset) => Offset::Offset(offset),
-                _ => Offset::Beginning,
+            let (topic, partition) = (committed.topic(), committed.partition());
+            let offset = if let Offset::Offset(offset) = committed.offset() {
+                offset
+            } else {
+                let span = self.consumer.fetch_watermarks(topic, partition, REWIND);
+                span.map_err(GroupError::Rewind)?.0
             };
             positions
-                .add_partition_offset(committed.topic(), committed.partition(), offset)
+                .add_partition_offset(topic, partition, Offset::Offset(offset))
                 .map_err(GroupError::Rewind)?;
         }
         // What was waited for lies at these positions or behind them.

@@ -332,9 +332,9 @@ fn budgets_get_back_what_is_taken_back_to_the_cent_while_matchers_and_settlers_a
         });
         dies.kill();
         // The other has its turn alone.
+        let before = lives.metric("matcher_claims_total").unwrap_or_default();
         shop.produce(&world, 20);
         if !matcher_dies {
-            let before = lives.metric("matcher_claims_total").unwrap_or_default();
             wait::until("claims without a settler", PATIENCE, || {
                 (lives.metric("matcher_claims_total")? > before).then_some(())
             });
