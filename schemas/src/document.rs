@@ -245,9 +245,11 @@ impl Document {
                 max: limits.max_bytes,
             });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| DocumentError::NotUtf8 {
-            at: error.valid_up_to(),
-        })?;
+        let Ok(text) = simdutf8::basic::from_utf8(bytes) else {
+            let read = std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+            let at = read.map_or_else(|at| at, str::len);
+            return Err(DocumentError::NotUtf8 { at });
+        };
         if text.trim_ascii().is_empty() {
             return Err(DocumentError::Empty);
         }

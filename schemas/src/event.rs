@@ -142,9 +142,11 @@ fn usual_time(text: &str) -> Option<Timestamp> {
         [] => 0,
         [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
             let mut nanos = 0;
-            for at in 0..9 {
-                let digit = digits.get(at).map_or(Some(0), |byte| digit(*byte))?;
-                nanos = nanos * 10 + i32::from(digit);
+            for byte in digits {
+                nanos = nanos * 10 + i32::from(digit(*byte)?);
+            }
+            for _ in digits.len()..9 {
+                nanos *= 10;
             }
             nanos
         }

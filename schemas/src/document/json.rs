@@ -5,9 +5,11 @@
 //! and finds the words for what is wrong. What this reader accepts is what `serde_json` accepts, with the same
 //! values; a property test holds the two against each other.
 
+mod numbers;
+mod strings;
+
 use super::layout::FieldId;
 use super::{Document, Entry, Envelope};
-use crate::Number;
 
 /// The text is not JSON, or nests too deep, or has a number beyond all doubles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,17 +71,6 @@ struct Scan<'d, 't> {
     base: u32,
 }
 
-/// Whole numbers of so many digits fit an `i64`.
-const WHOLE_DIGITS: usize = 18;
-/// Digits of which a double holds every combination: 10¹⁵ is below 2⁵³.
-const EXACT_DIGITS: usize = 15;
-
-/// Powers of ten that doubles hold exactly. A number of [`EXACT_DIGITS`] divided by one of them is rounded once, and
-/// so the nearest double (Clinger 1990, "How to read floating point numbers accurately").
-const TENS: [f64; EXACT_DIGITS + 1] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-];
-
 impl Scan<'_, '_> {
     /// The next byte; 0, which stands nowhere in JSON, behind the last.
     #[inline]
@@ -114,10 +105,7 @@ impl Scan<'_, '_> {
         if first == b'[' {
             return self.array(depth_left, field, in_element);
         }
-        if field != FieldId::NONE {
-            let at = self.document.len();
-            self.document.layout.value(field, at, in_element);
-        }
+        self.note(field, in_element);
         match first {
             b'"' => self.string(),
             b't' => self.word("true", Entry::Bool(true)),
@@ -125,6 +113,13 @@ impl Scan<'_, '_> {
             b'n' => self.word("null", Entry::Null),
             _ => self.number(),
         }
+    }
+
+    /// Notes that the next entry is the value of a field.
+    #[inline]
+    fn note(&mut self, field: FieldId, in_element: bool) {
+        let at = self.document.len();
+        self.document.layout.value(field, at, in_element);
     }
 
     fn word(&mut self, word: &str, entry: Entry) -> Result<(), Unreadable> {
@@ -186,7 +181,13 @@ impl Scan<'_, '_> {
                     self.document.note(known);
                 }
             }
-            self.value(depth_left, field, in_element)?;
+            // Most values are strings and stand right behind their names.
+            if self.peek() == b'"' {
+                self.note(field, in_element);
+                self.string()?;
+            } else {
+                self.value(depth_left, field, in_element)?;
+            }
             if self.is_end(b'}')? {
                 return Ok(());
             }
@@ -306,25 +307,6 @@ impl Scan<'_, '_> {
         opened
     }
 
-    #[inline]
-    fn string(&mut self) -> Result<(), Unreadable> {
-        self.at += 1;
-        let start = self.at;
-        self.at = plain(self.bytes, start);
-        match self.peek() {
-            b'"' => {
-                self.push(Entry::String {
-                    start: self.place(start),
-                    end: self.place(self.at),
-                });
-                self.at += 1;
-                Ok(())
-            }
-            b'\\' => self.escaped(start),
-            _ => Err(Unreadable),
-        }
-    }
-
     /// A place of the text, as one of the document's text.
     #[inline]
     #[expect(
@@ -334,192 +316,11 @@ impl Scan<'_, '_> {
     fn place(&self, at: usize) -> u32 {
         self.base + at as u32
     }
-
-    /// A string that has escapes: written out behind the text. `at` is at the first of them.
-    #[cold]
-    fn escaped(&mut self, start: usize) -> Result<(), Unreadable> {
-        let written = self.document.text_len();
-        let mut copied = start;
-        loop {
-            self.document.text.push_str(&self.text[copied..self.at]);
-            match self.peek() {
-                b'"' => break,
-                b'\\' => {
-                    let (character, length) = escape(&self.bytes[self.at + 1..])?;
-                    self.document.text.push(character);
-                    self.at += 1 + length;
-                }
-                _ => return Err(Unreadable),
-            }
-            copied = self.at;
-            self.at = plain(self.bytes, copied);
-        }
-        self.at += 1;
-        let end = self.document.text_len();
-        self.push(Entry::String {
-            start: written,
-            end,
-        });
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Unreadable> {
-        let start = self.at;
-        let is_negative = self.peek() == b'-';
-        self.at += usize::from(is_negative);
-        let first = self.peek();
-        let mut digits = 0u64;
-        let whole = self.digits(&mut digits);
-        if whole == 0 || (first == b'0' && whole > 1) {
-            return Err(Unreadable);
-        }
-        let mut fraction = 0;
-        if self.peek() == b'.' {
-            self.at += 1;
-            fraction = self.digits(&mut digits);
-            if fraction == 0 {
-                return Err(Unreadable);
-            }
-        }
-        let has_exponent = matches!(self.peek(), b'e' | b'E');
-        let number = if has_exponent {
-            self.exponent()?;
-            self.slow_number(start)?
-        } else if fraction == 0 && whole <= WHOLE_DIGITS {
-            let value = digits.cast_signed();
-            Number::from_i64(if is_negative { -value } else { value })
-        } else if fraction > 0 && whole + fraction <= EXACT_DIGITS {
-            #[expect(clippy::cast_precision_loss, reason = "below 2⁵³")]
-            let value = digits as f64 / TENS[fraction];
-            Number::from_f64(if is_negative { -value } else { value }).ok_or(Unreadable)?
-        } else {
-            self.slow_number(start)?
-        };
-        self.push(Entry::Number(number));
-        Ok(())
-    }
-
-    /// Reads digits and says how many there were. Of more than 18 the value is wrong.
-    #[inline]
-    fn digits(&mut self, value: &mut u64) -> usize {
-        let start = self.at;
-        loop {
-            let digit = self.peek().wrapping_sub(b'0');
-            if digit > 9 {
-                return self.at - start;
-            }
-            *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.at += 1;
-        }
-    }
-
-    fn exponent(&mut self) -> Result<(), Unreadable> {
-        self.at += 1;
-        self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
-        match self.digits(&mut 0) {
-            0 => Err(Unreadable),
-            _ => Ok(()),
-        }
-    }
-
-    /// The number from `start` to here, which is one: of many digits, or with an exponent.
-    #[cold]
-    fn slow_number(&self, start: usize) -> Result<Number, Unreadable> {
-        let text = &self.text[start..self.at];
-        if let Ok(whole) = text.parse::<i64>() {
-            return Ok(Number::from_i64(whole));
-        }
-        if let Ok(whole) = text.parse::<u64>() {
-            return Ok(Number::from_u64(whole));
-        }
-        let double = text.parse().map_err(|_| Unreadable)?;
-        Number::from_f64(double).ok_or(Unreadable)
-    }
 }
 
 #[inline]
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
-}
-
-/// The first byte from `at` on that ends a string or is none of its plain characters: `"`, `\` or a control
-/// character; or the end.
-#[inline]
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    // Sixteen at once: most strings end there, and where they end in it is no branch.
-    while let Some((first, rest)) = (bytes.get(at..)).and_then(<[u8]>::split_first_chunk::<8>) {
-        let Some(second) = rest.first_chunk::<8>() else {
-            break;
-        };
-        let first = specials(u64::from_le_bytes(*first));
-        let second = specials(u64::from_le_bytes(*second));
-        if first | second != 0 {
-            let (skipped, special) = if first == 0 { (8, second) } else { (0, first) };
-            return at + skipped + special.trailing_zeros() as usize / 8;
-        }
-        at += 16;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-    at + rest.iter().position(is_special).unwrap_or(rest.len())
-}
-
-/// The highest bit of each of eight bytes that is `"`, `\` or a control character. Bytes above the lowest such one may
-/// be told wrong: a subtraction borrows from the byte above.
-#[inline]
-fn specials(eight: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    const SECOND_BITS: u64 = ONES * 2;
-    // With its second bit turned `"` is 0x20, and the control characters are still those below.
-    let turned = eight ^ SECOND_BITS;
-    let quote_or_control = turned.wrapping_sub(ONES * 0x21) & !turned;
-    let backslash = eight ^ BACKSLASHES;
-    (quote_or_control | backslash.wrapping_sub(ONES) & !backslash) & HIGH
-}
-
-/// The character of an escape whose bytes follow the backslash, and how many they are (RFC 8259, section 7).
-fn escape(bytes: &[u8]) -> Result<(char, usize), Unreadable> {
-    let simple = match bytes.first().ok_or(Unreadable)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => return unicode(bytes),
-        _ => return Err(Unreadable),
-    };
-    Ok((simple, 1))
-}
-
-fn unicode(bytes: &[u8]) -> Result<(char, usize), Unreadable> {
-    let first = hex(bytes, 1)?;
-    if !(0xd800..0xdc00).contains(&first) {
-        // The second half of a pair alone is no character.
-        return Ok((char::from_u32(first).ok_or(Unreadable)?, 5));
-    }
-    if bytes.get(5..7) != Some(b"\\u") {
-        return Err(Unreadable);
-    }
-    let second = hex(bytes, 7)?;
-    if !(0xdc00..0xe000).contains(&second) {
-        return Err(Unreadable);
-    }
-    let point = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-    Ok((char::from_u32(point).ok_or(Unreadable)?, 11))
-}
-
-fn hex(bytes: &[u8], at: usize) -> Result<u32, Unreadable> {
-    let digits = bytes.get(at..at + 4).ok_or(Unreadable)?;
-    let mut value = 0;
-    for &digit in digits {
-        value = value << 4 | char::from(digit).to_digit(16).ok_or(Unreadable)?;
-    }
-    Ok(value)
 }
 
 #[cfg(test)]
@@ -528,57 +329,6 @@ mod tests {
 
     use super::super::any_json;
     use super::*;
-
-    /// What is read of a string with that content, if the two readers agree.
-    fn string(content: &str) -> Option<String> {
-        let text = format!("\"{content}\"");
-        let (mut quick, mut slow) = (Document::new(), Document::new());
-        let quickly = read(&mut quick, &text, 1).is_ok();
-        let slowly = any_json::read(&mut slow, &text, 1).is_ok();
-        assert_eq!(quickly, slowly, "{text:?}");
-        let shown = format!("{:?}", quick.root());
-        assert!(
-            !quickly || shown == format!("{:?}", slow.root()),
-            "{text:?}"
-        );
-        quickly.then_some(shown)
-    }
-
-    #[test]
-    fn every_character_is_seen_wherever_it_stands() {
-        for place in 0..20 {
-            for character in (0..=0x7f).map(char::from).chain(['é', '\u{1f600}']) {
-                for before in ["a", "é", "\u{7f}"] {
-                    let content = format!("{}{character}bcdefghijk", before.repeat(place));
-                    let is_plain = string(&content).is_some();
-                    let special = matches!(character, '"' | '\\' | '\0'..='\x1f');
-                    assert!(is_plain != special || character == '\\', "{content:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_pair_of_escapes_is_one_character_and_half_a_pair_none() {
-        assert_eq!(string(r"\ud83d\ude00").unwrap(), "\"\u{1f600}\"");
-        assert_eq!(string(r"a\u0041\u00e9\n").unwrap(), "\"aAé\\n\"");
-        for broken in [
-            r"\ud83d",
-            r"\ud83d\u0041",
-            r"\ud83d\ue000",
-            r"\ud83d\udbff",
-            r"\ude00",
-            r"\ud83dx",
-            r"\ud83d\n",
-            r"\u12",
-            r"\u12g4",
-            r"\u+123",
-            r"\x41",
-            r"\",
-        ] {
-            assert_eq!(string(broken), None, "{broken}");
-        }
-    }
 
     /// Texts of JSON's words and numbers, more often right than wrong.
     fn almost_json() -> impl Strategy<Value = String> {
