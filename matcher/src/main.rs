@@ -16,7 +16,7 @@ use service::settings::{KafkaSettings, ScyllaSettings, TopicSettings};
 /// Customers come to life and go with each batch, on as many threads as there are workers: a fifth of a worker's time with
 /// glibc's allocator, which also keeps most of what a restore has used (docs/performance.md).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 /// Turns events into matches, exactly once, and records them
 #[derive(Debug, Parser)]
@@ -139,6 +139,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         recorder: arguments.recorder,
         scylla: arguments.scylla,
         transactional_id_suffix: String::new(),
+        give_back: allocator::give_back,
     };
     let matcher = Matcher::start(
         &settings,

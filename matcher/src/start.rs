@@ -55,6 +55,8 @@ pub struct Settings {
     /// Added to each transactional id. Empty but for `standalone`, whose embedded broker needs new
     /// ids at each start.
     pub transactional_id_suffix: String,
+    /// Called on a thread that nobody waits for when much memory was freed, to give it back to the system there.
+    pub give_back: fn(),
 }
 
 /// The running matcher: the campaigns' follower, the workers and the recorder.
@@ -95,6 +97,7 @@ impl Matcher {
             settings: FollowerSettings {
                 source: TopicSource::new(&settings.kafka, &settings.topics.campaigns_topic),
                 documents: documents.clone(),
+                give_back: settings.give_back,
             },
             rules: Arc::clone(&rules),
             counted: counted.clone(),

@@ -85,6 +85,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         recorder: arguments.recorder.clone(),
         scylla: arguments.scylla.clone(),
         transactional_id_suffix: place.transactional_id_suffix.clone(),
+        give_back: || {},
     };
     let told = (&running.metrics, &running.tracer);
     let matcher = Matcher::start(&settings, &documents, health, told, shutdown)?;

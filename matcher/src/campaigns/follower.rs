@@ -38,6 +38,8 @@ pub struct FollowerSettings {
     pub source: TopicSource,
     /// How the documents are read.
     pub documents: Documents,
+    /// Gives freed memory back to the system.
+    pub give_back: fn(),
 }
 
 /// Keeps the rule set in force up to date. Runs on a thread of its own.
@@ -106,7 +108,7 @@ impl Follower {
         let mut at_end = false;
         // What is read before the end is put in force all at once: half a catalog must never match.
         let mut pending = true;
-        let mut merges = Merges::default();
+        let mut merges = Merges::new(self.settings.give_back);
         while !self.shutdown.is_requested() {
             self.heartbeat.beat();
             for trip in self.trips.try_iter() {

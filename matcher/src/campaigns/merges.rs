@@ -9,8 +9,10 @@ use rules::live::Merged;
 use super::Catalog;
 
 /// At most one merge at a time.
-#[derive(Default)]
-pub(super) struct Merges(Option<Running>);
+pub(super) struct Merges {
+    running: Option<Running>,
+    give_back: fn(),
+}
 
 /// A merge, and the thread that does it. It is not waited for: a thread that has sent its result still takes some time to
 /// end.
@@ -20,21 +22,32 @@ struct Running {
 }
 
 impl Merges {
+    /// None so far. What a merge frees is given back to the system with `give_back`, on its thread.
+    pub(super) fn new(give_back: fn()) -> Self {
+        Self {
+            running: None,
+            give_back,
+        }
+    }
+
     /// Takes in what was finished and begins what is due. Says whether something was taken in: the next rule
     /// set is then quicker than the one in force.
     pub(super) fn tend(&mut self, catalog: &mut Catalog) -> bool {
         let has_finished = self.take_in(catalog);
-        if self.0.is_none()
+        if self.running.is_none()
             && let Some(merge) = catalog.merge_due()
         {
             let work = merge.clone();
             let (done, merged) = sync_channel(1);
+            let give_back = self.give_back;
             let thread = Builder::new().name("merge".into()).spawn(move || {
+                let merged = work.run();
+                give_back();
                 // Nobody waits for it any more when the matcher ends.
-                let _ = done.send(work.run());
+                let _ = done.send(merged);
             });
             match thread {
-                Ok(thread) => self.0 = Some(Running { merged, thread }),
+                Ok(thread) => self.running = Some(Running { merged, thread }),
                 Err(error) => {
                     tracing::warn!(%error, "no thread for a merge of indexes; changes wait for it");
                     catalog.adopt(merge.run());
@@ -46,7 +59,7 @@ impl Merges {
     }
 
     fn take_in(&mut self, catalog: &mut Catalog) -> bool {
-        let Some(running) = self.0.take() else {
+        let Some(running) = self.running.take() else {
             return false;
         };
         match running.merged.try_recv() {
@@ -55,7 +68,7 @@ impl Merges {
                 true
             }
             Err(TryRecvError::Empty) => {
-                self.0 = Some(running);
+                self.running = Some(running);
                 false
             }
             Err(TryRecvError::Disconnected) => match running.thread.join() {

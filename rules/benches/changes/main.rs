@@ -25,7 +25,7 @@ use self::stopwatch::{Stopwatch, Taken};
 
 /// As in the matcher.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 const TIME: &str = "2026-11-24T09:30:00.123Z";
 
@@ -100,7 +100,11 @@ impl Running {
         }
         self.merging = self.live.merge_due().map(|merge| {
             let (done, merged) = sync_channel(1);
-            std::thread::spawn(move || done.send(merge.run()));
+            std::thread::spawn(move || {
+                let merged = merge.run();
+                allocator::give_back();
+                done.send(merged)
+            });
             merged
         });
     }

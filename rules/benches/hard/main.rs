@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// As in the matcher.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(200);

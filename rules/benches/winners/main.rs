@@ -22,7 +22,7 @@ use schemas::{Campaign, Document, Event, Limits};
 
 /// As in the matcher.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 const SIZES: &str = "10,100,1000,10000,100000,100000x10,1000000x100";
 const TIME: &str = "2026-11-24T09:30:00.123Z";
