@@ -53,6 +53,23 @@ fn every_link_of_a_document_leads_somewhere() {
 }
 
 #[test]
+fn every_crate_is_in_the_table_of_folders_and_in_what_docker_builds_of() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let members = manifest.split("members = [").nth(1).expect("members");
+    let members = quoted(members.split(']').next().unwrap_or_default());
+    assert!(members.contains(&"matcher"), "{members:?}");
+    let folders = read(&root().join("docs/architecture.md"));
+    let built_of = read(&root().join(".dockerignore"));
+    for member in members {
+        let is_in_table = folders.contains(&format!("| `{member}/` |"));
+        assert!(is_in_table, "docs/architecture.md says nothing of {member}");
+        let mut lines = built_of.lines();
+        let is_built_of = lines.any(|line| line.strip_prefix('!') == Some(member));
+        assert!(is_built_of, ".dockerignore leaves {member} out");
+    }
+}
+
+#[test]
 fn every_make_command_of_a_document_is_a_target() {
     let makefile = read(&root().join("Makefile"));
     let targets: BTreeSet<&str> = makefile
