@@ -58,6 +58,15 @@ fn member(partitions: i32, kafka: &KafkaSettings) -> (Group, TopicPartitionList)
     (group, assigned)
 }
 
+/// Waits until the positions of these partitions are known.
+fn settle(group: &mut Group, partitions: &[i32]) {
+    until("the positions", || {
+        let mut arrived = group.settle().unwrap();
+        arrived.sort_unstable();
+        (arrived == partitions).then_some(())
+    });
+}
+
 /// Writes records so that each is fetched alone.
 fn write(kafka: &KafkaSettings, records: usize) {
     let producer: BaseProducer = ClientConfig::new()
@@ -102,10 +111,7 @@ fn a_partition_that_leaves_before_its_position_is_known_and_comes_back_is_read_f
     group.admit(&assigned);
     group.release(&assigned).unwrap();
     group.admit(&assigned);
-    until("the position", || {
-        let arrived = group.settle().unwrap();
-        (arrived == [0]).then_some(())
-    });
+    settle(&mut group, &[0]);
     group.read(0).unwrap();
     read_all(&mut group, records);
 }
@@ -115,10 +121,7 @@ fn partitions_leave_whether_they_are_read_or_not() {
     let (_cluster, kafka) = cluster(2);
     let (mut group, assigned) = member(2, &kafka);
     group.admit(&assigned);
-    until("the positions", || {
-        let arrived = group.settle().unwrap();
-        (arrived.len() == 2).then_some(())
-    });
+    settle(&mut group, &[0, 1]);
     group.read(0).unwrap();
     group.release(&assigned).unwrap();
     assert_eq!(group.consumer.assignment().unwrap().count(), 0);
@@ -133,10 +136,7 @@ fn a_group_that_has_never_committed_is_set_back_to_the_oldest_record() {
     write(&kafka, records);
     let (mut group, assigned) = member(1, &kafka);
     group.admit(&assigned);
-    until("the position", || {
-        let arrived = group.settle().unwrap();
-        (arrived == [0]).then_some(())
-    });
+    settle(&mut group, &[0]);
     group.read(0).unwrap();
     read_all(&mut group, 3);
     group.rewind().unwrap();

@@ -1,4 +1,5 @@
-//! The border to the Go library of `go/broker.go`: the one file of the project with `unsafe`, but for a call into the allocator (crate `allocator`).
+//! The border to the Go library of `go/broker.go`: the one file of the project with `unsafe`, but for a call into
+//! the allocator (crate `allocator`).
 
 #![allow(
     unsafe_code,
