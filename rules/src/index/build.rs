@@ -7,7 +7,7 @@ use schemas::paths::{PathId, Paths};
 
 use super::conditions::Conditions;
 use super::keys::{Plain, keys};
-use super::lists::Lists;
+use super::lists::{LONG, Lists, second};
 use super::marks::Check;
 use super::numbers::Numbers;
 use super::outline::{Bits, Demand, named, named_numbers};
@@ -156,6 +156,18 @@ impl<'r> Plan<'r> {
         }
     }
 
+    /// How many ways are filed under a key of a field.
+    fn lengths(&self) -> HashMap<(u32, KeyId), usize> {
+        let mut lengths = HashMap::new();
+        for chosen in &self.chosen {
+            let path = self.ways.asked[*chosen].path;
+            for key in self.keys_of(*chosen) {
+                *lengths.entry((path, *key)).or_default() += 1;
+            }
+        }
+        lengths
+    }
+
     /// Numbers the conditions that are still to be looked at when a way was found.
     #[expect(
         clippy::mutable_key_type,
@@ -163,7 +175,14 @@ impl<'r> Plan<'r> {
     )]
     fn share_conditions(&mut self) {
         let mut ids = HashMap::<(u32, &Condition), u32>::new();
+        let lengths = self.lengths();
         for (way, chosen) in self.ways.all.iter().zip(&self.chosen) {
+            // What long lists are cut by is known of what is found in the parts.
+            let path = self.ways.asked[*chosen].path;
+            let mut keys = self.keys_of(*chosen).iter();
+            let is_cut = keys.all(|key| lengths[&(path, *key)] > LONG);
+            let second = is_cut.then(|| second(self, way, &[*chosen])).flatten();
+            let second = second.map(|(asked, _)| asked);
             for at in way.asked() {
                 let filing = &mut self.filings[at];
                 if at == *chosen && filing.is_exact {
@@ -183,7 +202,7 @@ impl<'r> Plan<'r> {
                         check: Check::NOTHING,
                     });
                 }
-                self.shared[id as usize].uses += 1;
+                self.shared[id as usize].uses += u32::from(second != Some(at));
                 filing.shared = id;
             }
         }
@@ -193,20 +212,21 @@ impl<'r> Plan<'r> {
     fn draw_outline(&mut self) {
         let mut demands = HashMap::<u32, Demand>::new();
         for shared in &self.shared {
-            let weight = f64::from(shared.uses) * (1.0 - shared.share);
             let demand = demands.entry(shared.path).or_default();
-            demand.add(shared.condition, weight);
+            demand.add(shared.condition, shared.uses, shared.share);
             for text in named(shared.condition) {
                 let word = self.keys.words.add(shared.path, text);
-                demand.uses.push((word, shared.uses));
+                demand.named.push((word, shared.uses));
             }
         }
         let mut demands: Vec<_> = demands.into_iter().collect();
         for (_, demand) in &mut demands {
             demand.rank_words();
         }
-        demands.sort_by(|(a_path, a), (b_path, b)| {
-            (b.weight.total_cmp(&a.weight)).then(a_path.cmp(b_path))
+        demands.sort_by_cached_key(|(path, demand)| {
+            let numbers = self.files[*path as usize].numbers.as_deref();
+            let worth = demand.worth_of_a_bit(numbers);
+            (std::cmp::Reverse(worth.to_bits()), *path)
         });
         let mut bits = Bits::default();
         for (path, demand) in &demands {

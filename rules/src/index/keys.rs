@@ -35,7 +35,7 @@ pub(super) enum Affix {
 }
 
 /// Keys without content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Plain {
     Null,
     False,

@@ -12,11 +12,12 @@ use super::pairs::Pairs;
 use super::postings::{Header, ListId, Posting, Stretches};
 use super::ranges::{Range, Ranges};
 use super::shares::{KeyId, Keys};
+use super::ways::Way;
 use super::words::{WordId, Words};
 use super::{FieldAffixes, File, Index};
 
 /// A longer list is cut by a second word, where its ways have one.
-const LONG: usize = 64;
+pub(super) const LONG: usize = 64;
 /// A way is filed in at most so many parts of a list.
 const MAX_PARTS: usize = 16;
 /// A second word that more of the events have does not shorten a list enough.
@@ -164,10 +165,10 @@ impl Lists {
         let (mut at, is_long) = (first, length > LONG);
         while let Some((mut entry, next)) = self.entries.get(at) {
             at = next;
-            let second = is_long.then(|| second(plan, &entry)).flatten();
+            let way = plan.ways.all[entry.way as usize];
+            let known: Vec<_> = entry.known().collect();
+            let second = is_long.then(|| second(plan, &way, &known)).flatten();
             let Some((asked, words)) = second else {
-                let known: Vec<_> = entry.known().collect();
-                let way = plan.ways.all[entry.way as usize];
                 self.postings.push(plan.posting(&way, &known));
                 continue;
             };
@@ -255,15 +256,14 @@ impl Lists {
     }
 }
 
-/// The condition that best tells a way from the others of its list, and its words.
-fn second(plan: &Plan<'_>, entry: &Entry) -> Option<(usize, Vec<WordId>)> {
-    if usize::from(entry.known_count) == MAX_KNOWN {
+/// The condition that best tells a way from the others of a long list, and its words.
+pub(super) fn second(plan: &Plan<'_>, way: &Way, known: &[usize]) -> Option<(usize, Vec<WordId>)> {
+    if known.len() == MAX_KNOWN {
         return None;
     }
-    let way = &plan.ways.all[entry.way as usize];
     let best = way
         .asked()
-        .filter(|at| entry.known().all(|known| known != *at))
+        .filter(|at| !known.contains(at))
         .filter(|at| plan.filings[*at].share <= MAX_SHARE)
         .filter(|at| plan.keys_of(*at).len() <= MAX_PARTS)
         .filter_map(|at| Some((at, plan.words_of(at)?)))

@@ -48,12 +48,14 @@ enum WordBits {
 /// What the conditions on a field that are not filed ask for.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
-    /// How much would be refused: a sum over conjunctions.
-    pub(super) weight: f64,
+    /// In how many conjunctions they stand.
+    uses: f64,
+    /// How many of these would be refused.
+    refused: f64,
     /// Strings that are asked for or excluded, each once, those that most conjunctions name first.
     pub(super) words: Vec<WordId>,
     /// The same with the number of conjunctions, in any order and repeated.
-    pub(super) uses: Vec<(WordId, u32)>,
+    pub(super) named: Vec<(WordId, u32)>,
     kinds: Kinds,
 }
 
@@ -74,21 +76,50 @@ struct Others {
 impl Demand {
     /// Orders the words, when all uses are known.
     pub(super) fn rank_words(&mut self) {
-        self.uses.sort_unstable();
-        self.uses.dedup_by(|next, kept| {
+        self.named.sort_unstable();
+        self.named.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {
                 kept.1 = kept.1.saturating_add(next.1);
             }
             is_same
         });
-        (self.uses).sort_unstable_by_key(|(word, uses)| (std::cmp::Reverse(*uses), *word));
-        self.words = self.uses.iter().map(|(word, _)| *word).collect();
+        (self.named).sort_unstable_by_key(|(word, uses)| (std::cmp::Reverse(*uses), *word));
+        self.words = self.named.iter().map(|(word, _)| *word).collect();
+    }
+
+    /// How much a bit is worth if the field has as many as it can use: conjunctions that need not be looked at, because
+    /// they are refused or, where the outline says all, because there is nothing left to look at.
+    pub(super) fn worth_of_a_bit(&self, numbers: Option<&Numbers>) -> f64 {
+        let (for_words, for_ranks) = DETAILS[0];
+        let (words, ranks) = (self.words.len(), self.ranks(numbers));
+        let word_bits = as_u8(words.min(usize::from(for_words)));
+        let rank_bits = as_u8(ranks.min(u32::from(for_ranks)) as usize);
+        let says_all = words == usize::from(word_bits)
+            && ranks == u32::from(rank_bits)
+            && !self.kinds.texts;
+        let worth = if says_all { self.uses } else { self.refused };
+        worth / f64::from(self.kinds_of_values() + word_bits + rank_bits)
+    }
+
+    /// Ranks of numbers that are told apart.
+    fn ranks(&self, numbers: Option<&Numbers>) -> u32 {
+        let ranks = numbers.map_or(0, Numbers::ranks);
+        if self.kinds.numbers { ranks } else { 0 }
+    }
+
+    /// Bits beside those of words and ranks.
+    fn kinds_of_values(&self) -> u8 {
+        let has_texts = !self.words.is_empty() || self.kinds.texts;
+        2 + u8::from(has_texts)
+            + u8::from(self.kinds.others.null)
+            + 2 * u8::from(self.kinds.others.bool)
     }
 
     /// Takes a condition into account, but for its strings.
-    pub(super) fn add(&mut self, condition: &Condition, weight: f64) {
-        self.weight += weight;
+    pub(super) fn add(&mut self, condition: &Condition, uses: u32, share: f64) {
+        self.uses += f64::from(uses);
+        self.refused += f64::from(uses) * (1.0 - share);
         self.kinds.numbers |= !condition.numbers().is_empty();
         for test in condition.tests() {
             match test {
@@ -151,19 +182,13 @@ pub(super) struct Bits {
 impl Bits {
     /// Bits for a field, in as much detail as there are bits left for; none if that is too little.
     pub(super) fn field(&mut self, demand: &Demand, numbers: Option<&mut Numbers>) -> Field {
-        let ranks = numbers.as_ref().map_or(0, |numbers| numbers.ranks());
-        let ranks = if demand.kinds.numbers { ranks } else { 0 };
-        let has_texts = !demand.words.is_empty() || demand.kinds.texts;
-        let single = 2
-            + u8::from(has_texts)
-            + u8::from(demand.kinds.others.null)
-            + 2 * u8::from(demand.kinds.others.bool);
+        let ranks = demand.ranks(numbers.as_deref());
         for (for_words, for_ranks) in DETAILS {
             let own = demand.words.len();
             let word_bits = own.min(usize::from(for_words));
             let rank_bits = ranks.min(u32::from(for_ranks));
             let (word_bits, rank_bits) = (as_u8(word_bits), as_u8(rank_bits as usize));
-            if self.used + single + word_bits + rank_bits <= BITS {
+            if self.used + demand.kinds_of_values() + word_bits + rank_bits <= BITS {
                 let words = match word_bits {
                     0 => WordBits::None,
                     count if own <= usize::from(count) => WordBits::Own { first: 0 },

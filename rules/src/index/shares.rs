@@ -16,7 +16,7 @@ use super::words::{WordId, Words};
 use crate::condition::NumberRange;
 
 /// A key by its number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum KeyId {
     Word(WordId),
     Number(u32),
