@@ -26,9 +26,13 @@ struct Entry {
     /// Of a long text: where it begins, and its length.
     ends: (u64, u64),
     path: u32,
-    length: u16,
-    word: Word,
+    list: ListId,
+    mark: Mark,
+    length: u8,
+    bit: u8,
 }
+
+const _: () = assert!(size_of::<Entry>() == 32, "half a cache line");
 
 /// What is known of a string as the value of a field.
 #[derive(Debug, Clone, Copy)]
@@ -43,25 +47,34 @@ pub(super) struct Word {
 /// Texts of so many bytes are told apart by their ends and their length.
 const SHORT: usize = 16;
 /// The length of those that are longer.
-const LONG: u16 = u16::MAX;
+const LONG: u8 = u8::MAX;
 
 const EMPTY: Entry = Entry {
     ends: (0, 0),
     path: u32::MAX,
+    list: ListId::NONE,
+    mark: Mark::NONE,
     length: 0,
-    word: Word {
-        bit: 0,
-        list: ListId::NONE,
-        mark: Mark::NONE,
-    },
+    bit: 0,
 };
+
+impl Entry {
+    #[inline]
+    fn word(&self) -> Word {
+        Word {
+            bit: self.bit,
+            list: self.list,
+            mark: self.mark,
+        }
+    }
+}
 
 /// A string of an event, prepared to be looked up in one index after the other.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Probe {
     hash: u64,
     ends: (u64, u64),
-    length: u16,
+    length: u8,
 }
 
 impl Probe {
@@ -77,7 +90,7 @@ impl Probe {
             };
         }
         #[expect(clippy::cast_possible_truncation, reason = "a short text")]
-        let length = bytes.len() as u16;
+        let length = bytes.len() as u8;
         Self {
             hash,
             ends: ends(bytes),
@@ -111,12 +124,10 @@ impl Dictionary {
             entries[at] = Entry {
                 ends,
                 path: word.path,
+                list: word.list,
+                mark: Mark::of_word(id),
                 length: probe.length,
-                word: Word {
-                    bit: word.bit,
-                    list: word.list,
-                    mark: Mark::of_word(id),
-                },
+                bit: word.bit,
             };
         }
         long.shrink_to_fit();
@@ -143,11 +154,11 @@ impl Dictionary {
         if probe.length == LONG {
             let text = text();
             let is_it = |it: &&Entry| it.path == path && it.length == LONG && self.is(it, text);
-            return self.candidates(probe).find(is_it).map(|it| it.word);
+            return self.candidates(probe).find(is_it).map(Entry::word);
         }
         let is_it =
             |it: &&Entry| it.ends == probe.ends && it.path == path && it.length == probe.length;
-        self.candidates(probe).find(is_it).map(|it| it.word)
+        self.candidates(probe).find(is_it).map(Entry::word)
     }
 
     /// Whether it pays to [`Dictionary::touch`] before looking up: the nearer caches do not hold it.
