@@ -11,7 +11,7 @@ use super::lists::{LONG, Lists, second};
 use super::marks::Check;
 use super::numbers::Numbers;
 use super::outline::{Bits, Demand, named, named_numbers};
-use super::postings::{Posting, RestId};
+use super::postings::{Filed, RestId};
 use super::shares::{KeyId, Keys};
 use super::ways::{Asked, Way, Ways};
 use super::words::WordId;
@@ -273,7 +273,7 @@ impl<'r> Plan<'r> {
     }
 
     /// A way as it stands in a list in which some of what it asks is known to hold.
-    pub(super) fn posting(&mut self, way: &Way, known: &[usize]) -> Posting {
+    pub(super) fn filed(&mut self, way: &Way, known: &[usize]) -> Filed {
         let mut forbids = 0;
         let mut open = Vec::new();
         let mut outlined = Vec::new();
@@ -304,11 +304,12 @@ impl<'r> Plan<'r> {
         let is_doubtful = way.is_doubtful;
         let is_settled = open.is_empty() && !way.is_scheduled && !is_doubtful;
         let rest = self.rest(&open, &outlined, way);
-        Posting {
+        Filed {
             forbids,
             check: check.unwrap_or(Check::NOTHING),
             place: way.place,
-            rest: RestId::new(rest, way.is_scheduled, is_settled, is_doubtful),
+            is_settled,
+            rest: RestId::new(rest, way.is_scheduled, is_doubtful),
         }
     }
 

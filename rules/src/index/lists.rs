@@ -9,7 +9,7 @@ use super::keys::Affix;
 use super::marks::Mark;
 use super::numbers::Numbers;
 use super::pairs::Pairs;
-use super::postings::{Header, ListId, Posting, Stretches};
+use super::postings::{Header, Line, ListId, Postings};
 use super::ranges::{Range, Ranges};
 use super::shares::{KeyId, Keys};
 use super::ways::Way;
@@ -87,10 +87,10 @@ pub(super) struct Lists {
     entries: Entries,
     by_number: Vec<ListId>,
     by_affix: Vec<ListId>,
-    ranges: HashMap<u32, Vec<Range<Posting>>>,
+    ranges: HashMap<u32, Vec<Range<Line>>>,
     /// By number while they are made: where the list begins.
     begins: Vec<ListId>,
-    postings: Vec<Posting>,
+    lines: Vec<Line>,
     pairs: Vec<(ListId, WordId, ListId)>,
     pair_fields: Vec<u32>,
 }
@@ -138,7 +138,7 @@ impl Lists {
                     let numbers = numbers.expect("a field with a range has numbers");
                     let (first, last) = numbers.ranks_in(plan.keys.ranges[id as usize].1);
                     let known: Vec<_> = entry.known().collect();
-                    let item = plan.posting(&plan.ways.all[at], &known);
+                    let item = Line::Filed(plan.filed(&plan.ways.all[at], &known));
                     let range = Range { first, last, item };
                     self.ranges.entry(path).or_default().push(range);
                     continue;
@@ -153,8 +153,8 @@ impl Lists {
 
     /// Gives a list its postings, and files in further lists what a second word can tell apart.
     fn lay_out(&mut self, plan: &mut Plan<'_>, list: ListId) {
-        let header = self.postings.len();
-        self.postings.push(Header::default().into());
+        let header = self.lines.len();
+        self.lines.push(Line::Header(Header::default()));
         let pairs_start = count(self.pair_fields.len());
         let mut parts = HashMap::<WordId, ListId>::new();
         let List {
@@ -169,7 +169,7 @@ impl Lists {
             let known: Vec<_> = entry.known().collect();
             let second = is_long.then(|| second(plan, &way, &known)).flatten();
             let Some((asked, words)) = second else {
-                self.postings.push(plan.posting(&way, &known));
+                self.lines.push(Line::Filed(plan.filed(&way, &known)));
                 continue;
             };
             entry.known[usize::from(entry.known_count)] = count(asked);
@@ -190,13 +190,11 @@ impl Lists {
         debug_assert_eq!(self.begins.len(), list.0 as usize);
         self.begins.push(ListId(count(header)));
         let pairs_end = count(self.pair_fields.len());
-        let follow = count(self.postings.len() - header - 1);
-        self.postings[header] = Header {
-            count: follow,
+        self.lines[header] = Line::Header(Header {
+            count: count(self.lines.len() - header - 1),
             pairs_start,
             pairs_end,
-        }
-        .into();
+        });
     }
 
     /// Where a list begins, of its number.
@@ -213,7 +211,7 @@ impl Lists {
         for (path, ranges) in std::mem::take(&mut self.ranges) {
             let numbers = files[path as usize].numbers.as_deref_mut();
             let numbers = numbers.expect("a field with a range has numbers");
-            numbers.ranges = Ranges::new(ranges, &mut self.postings);
+            numbers.ranges = Ranges::new(ranges, &mut self.lines);
         }
         for ((path, number, _), list) in keys.numbers.iter().zip(&self.by_number) {
             let numbers = files[*path as usize].numbers.as_deref_mut();
@@ -247,8 +245,7 @@ impl Lists {
             files: files.into(),
             words: Dictionary::new(&words),
             folded: Dictionary::new(&folded),
-            stretches: Stretches::of(&self.postings),
-            postings: self.postings.into(),
+            postings: Postings::new(&self.lines),
             pairs: Pairs::new(&pairs),
             pair_fields: self.pair_fields.into(),
             ..Index::default()

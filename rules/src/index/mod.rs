@@ -45,7 +45,7 @@ use self::keys::Plain;
 use self::numbers::Numbers;
 use self::outline::Field;
 use self::pairs::Pairs;
-use self::postings::{ListId, Posting, Stretches};
+use self::postings::{ListId, Postings};
 pub(crate) use self::search::Work;
 pub(crate) use self::ways::fields;
 use crate::rule::Rule;
@@ -60,9 +60,7 @@ pub(crate) struct Index {
     words: Dictionary,
     /// Strings without regard to case.
     folded: Dictionary,
-    /// Lists, each behind its header, and then what is filed under ranges.
-    postings: Box<[Posting]>,
-    stretches: Stretches,
+    postings: Postings,
     pairs: Pairs,
     pair_fields: Box<[u32]>,
     conditions: Conditions,

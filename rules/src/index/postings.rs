@@ -1,42 +1,163 @@
 //! Lists of what is tried together.
 
+use std::collections::HashMap;
+
 use super::marks::Check;
 
-/// One conjunction in one list: half a cache line.
+/// Lists, each behind its header, and then what is filed under ranges.
+#[derive(Debug, Default)]
+pub(super) struct Postings {
+    all: Box<[Posting]>,
+    /// By posting.
+    rests: Box<[RestId]>,
+    /// By [`Posting::check`], each once; the first is [`Check::NOTHING`].
+    checks: Box<[Check]>,
+    stretches: Stretches,
+}
+
+/// One conjunction in one list: a quarter of a cache line.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(32))]
+#[repr(align(16))]
 pub(super) struct Posting {
     /// Bits of the outline, none of which the event may have.
     pub(super) forbids: u64,
     /// What must hold beside that and can be said so.
+    check: u32,
+    /// The rule's place, and in the highest bit whether there is something to look at in any case.
+    place: u32,
+}
+
+const _: () = assert!(size_of::<Posting>() == 16, "a quarter of a cache line");
+
+/// A conjunction as it is put into a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filed {
+    pub(super) forbids: u64,
     pub(super) check: Check,
     /// The rule.
     pub(super) place: u32,
+    /// There is nothing more to look at where the outline describes all fields of which bits are forbidden.
+    pub(super) is_settled: bool,
     /// What must be looked at beside both.
     pub(super) rest: RestId,
+}
+
+impl Posting {
+    const OPEN: u32 = 1 << 31;
+
+    /// The rule.
+    #[inline]
+    pub(super) fn place(&self) -> u32 {
+        self.place & !Self::OPEN
+    }
+
+    /// Whether there is nothing more to look at where the outline describes all fields of which bits are forbidden.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.place & Self::OPEN == 0
+    }
+}
+
+impl Postings {
+    /// # Panics
+    /// At 2³¹ rules or postings, which no machine has the memory for.
+    pub(super) fn new(filed: &[Line]) -> Self {
+        let mut checks = vec![Check::NOTHING];
+        let mut ids = HashMap::from([(Check::NOTHING, 0)]);
+        let posting = |line: &Line| match line {
+            Line::Header(header) => Posting::from(*header),
+            Line::Filed(filed) => Posting {
+                forbids: filed.forbids,
+                check: *ids.entry(filed.check).or_insert_with(|| {
+                    checks.push(filed.check);
+                    u32::try_from(checks.len() - 1).expect("fewer than 2³² fit the memory")
+                }),
+                place: filed.place | if filed.is_settled { 0 } else { Posting::OPEN },
+            },
+        };
+        let all: Box<[_]> = filed.iter().map(posting).collect();
+        let rest = |line: &Line| match line {
+            Line::Header(_) => RestId(0),
+            Line::Filed(filed) => filed.rest,
+        };
+        Self {
+            stretches: Stretches::of(&all),
+            all,
+            rests: filed.iter().map(rest).collect(),
+            checks: checks.into(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// What stands before the postings of a list.
+    #[inline]
+    pub(super) fn header(&self, list: ListId) -> Header {
+        Header::from(&self.all[list.0 as usize])
+    }
+
+    /// Reads where a list begins, and nothing depends on what is there.
+    #[inline]
+    pub(super) fn touch(&self, list: ListId) -> u32 {
+        self.all[list.0 as usize].place
+    }
+
+    #[inline]
+    pub(super) fn get(&self, at: u32) -> &Posting {
+        &self.all[at as usize]
+    }
+
+    #[inline]
+    pub(super) fn of(&self, start: usize, end: usize) -> &[Posting] {
+        &self.all[start..end]
+    }
+
+    #[inline]
+    pub(super) fn check(&self, posting: &Posting) -> Option<&Check> {
+        (posting.check != 0).then(|| &self.checks[posting.check as usize])
+    }
+
+    #[inline]
+    pub(super) fn rest(&self, at: u32) -> RestId {
+        self.rests[at as usize]
+    }
+
+    /// What all forbid of the stretch in which that posting lies, and where the next begins.
+    #[inline]
+    pub(super) fn stretch(&self, posting: usize) -> (u64, usize) {
+        self.stretches.at(posting)
+    }
+}
+
+/// A line of the postings while they are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Line {
+    Header(Header),
+    Filed(Filed),
 }
 
 /// What all postings of each stretch forbid, so that one look passes over what no event of this outline can meet. Stretches
 /// run on over the ends of lists; a header that lies in one can only take bits away.
 #[derive(Debug, Default)]
-pub(super) struct Stretches(Box<[u64]>);
+struct Stretches(Box<[u64]>);
+
+/// So many postings are a stretch.
+pub(super) const STRETCH: usize = 64;
 
 impl Stretches {
-    /// So many postings are a stretch.
-    pub(super) const LENGTH: usize = 64;
-
-    pub(super) fn of(postings: &[Posting]) -> Self {
-        let stretches = postings.chunks(Self::LENGTH);
+    fn of(postings: &[Posting]) -> Self {
+        let stretches = postings.chunks(STRETCH);
         let forbidden =
             |stretch: &[Posting]| stretch.iter().fold(u64::MAX, |all, it| all & it.forbids);
         Self(stretches.map(forbidden).collect())
     }
 
-    /// What all forbid of the stretch in which that posting lies, and where the next begins.
     #[inline]
-    pub(super) fn at(&self, posting: usize) -> (u64, usize) {
-        let stretch = posting / Self::LENGTH;
-        (self.0[stretch], (stretch + 1) * Self::LENGTH)
+    fn at(&self, posting: usize) -> (u64, usize) {
+        let stretch = posting / STRETCH;
+        (self.0[stretch], (stretch + 1) * STRETCH)
     }
 }
 
@@ -47,18 +168,14 @@ pub(super) struct RestId(u32);
 impl RestId {
     /// The rule has a schedule.
     const SCHEDULED: u32 = 1 << 31;
-    /// There is nothing more to look at where the outline describes all fields of which bits are forbidden.
-    const SETTLED: u32 = 1 << 30;
     /// Only the plain evaluation can tell.
-    const DOUBTFUL: u32 = 1 << 29;
+    const DOUBTFUL: u32 = 1 << 30;
     const INDEX: u32 = Self::DOUBTFUL - 1;
 
-    pub(super) fn new(index: u32, is_scheduled: bool, is_settled: bool, is_doubtful: bool) -> Self {
-        assert!(index <= Self::INDEX, "fewer than 2²⁹ rests fit the memory");
+    pub(super) fn new(index: u32, is_scheduled: bool, is_doubtful: bool) -> Self {
+        assert!(index <= Self::INDEX, "fewer than 2³⁰ rests fit the memory");
         let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
-        let scheduled = bit(is_scheduled, Self::SCHEDULED);
-        let settled = bit(is_settled, Self::SETTLED);
-        Self(index | scheduled | settled | bit(is_doubtful, Self::DOUBTFUL))
+        Self(index | bit(is_scheduled, Self::SCHEDULED) | bit(is_doubtful, Self::DOUBTFUL))
     }
 
     #[inline]
@@ -69,11 +186,6 @@ impl RestId {
     #[inline]
     pub(super) fn is_scheduled(self) -> bool {
         self.0 & Self::SCHEDULED != 0
-    }
-
-    #[inline]
-    pub(super) fn is_settled(self) -> bool {
-        self.0 & Self::SETTLED != 0
     }
 
     #[inline]
@@ -104,9 +216,8 @@ impl From<Header> for Posting {
     fn from(header: Header) -> Self {
         Self {
             forbids: u64::from(header.count),
-            check: Check::NOTHING,
-            place: header.pairs_start,
-            rest: RestId(header.pairs_end),
+            check: header.pairs_start,
+            place: header.pairs_end,
         }
     }
 }
@@ -117,8 +228,8 @@ impl From<&Posting> for Header {
     fn from(posting: &Posting) -> Self {
         Self {
             count: posting.forbids as u32,
-            pairs_start: posting.place,
-            pairs_end: posting.rest.0,
+            pairs_start: posting.check,
+            pairs_end: posting.place,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::ops::BitXor;
+use std::sync::Arc;
 
 use schemas::document::leaves::Leaf;
 use schemas::paths::PathId;
@@ -13,7 +14,7 @@ use super::facts::{Fact, Facts};
 use super::keys::Plain;
 use super::marks::{Check, Mark};
 use super::numbers::Numbers;
-use super::postings::{Header, ListId, Posting, Stretches};
+use super::postings::{ListId, Posting, STRETCH};
 use super::{FieldAffixes, File, Index};
 use crate::letter_case::fold;
 use crate::network::address_bits;
@@ -29,6 +30,8 @@ pub(crate) struct Work {
     pairs: Vec<(ListId, Mark)>,
     /// Runs of postings whose ranges contain a number of the event.
     runs: Vec<(u32, u32)>,
+    /// Postings that do not forbid the outline, the first so many.
+    candidates: Vec<u32>,
     /// Rules of which the plain evaluation must say whether they are won.
     doubts: Vec<u32>,
     outline: u64,
@@ -67,20 +70,21 @@ impl Index {
             outline: buffers.outline,
             blank: buffers.blank,
             memo: &mut buffers.memo,
+            candidates: &mut buffers.candidates,
+            count: 0,
             doubts: &mut buffers.doubts,
             places,
         };
         for (start, end) in buffers.runs.drain(..) {
-            search.go_through(start as usize, end as usize);
+            search.sift(start as usize, end as usize);
         }
         while !buffers.lists.is_empty() {
-            let headers = buffers.lists.iter();
-            let headers = headers.map(|list| self.postings[list.0 as usize].place);
-            black_box(headers.fold(0, BitXor::bitxor));
+            let begins = buffers.lists.iter().map(|list| self.postings.touch(*list));
+            black_box(begins.fold(0, BitXor::bitxor));
             let mut touched = 0;
             for list in buffers.lists.drain(..) {
                 let begin = list.0 as usize;
-                let header = Header::from(&self.postings[begin]);
+                let header = self.postings.header(list);
                 let (start, end) = (header.pairs_start as usize, header.pairs_end as usize);
                 for path in &self.pair_fields[start..end] {
                     for leaf in facts.of(*path) {
@@ -89,14 +93,17 @@ impl Index {
                         buffers.pairs.push((list, mark));
                     }
                 }
-                search.go_through(begin + 1, begin + 1 + header.count as usize);
+                search.sift(begin + 1, begin + 1 + header.count as usize);
             }
             black_box(touched);
+            search.try_candidates();
             let pairs = buffers.pairs.drain(..);
             let further = pairs.filter_map(|(list, mark)| self.pairs.find(list, mark));
             buffers.lists.extend(further);
         }
+        search.try_candidates();
         search.settle_doubts();
+        self.touch_rules(&places[begin..]);
         let found = &mut places[begin..];
         if !found.is_sorted_by(|a, b| a < b) {
             found.sort_unstable();
@@ -183,6 +190,12 @@ impl Index {
             }
         }
         black_box(touched);
+    }
+
+    /// Reads where rules will be looked up, while their places are brought in order.
+    fn touch_rules(&self, places: &[u32]) {
+        let rules = places.iter().map(|place| &self.rules[*place as usize]);
+        black_box(rules.fold(0, |all, rule| all ^ Arc::as_ptr(rule).addr()));
     }
 
     /// The mark of a string, and its bit.
@@ -301,46 +314,70 @@ struct Search<'s, 'e> {
     outline: u64,
     blank: u64,
     memo: &'s mut Memo,
+    candidates: &'s mut Vec<u32>,
+    /// How many of the candidates are not tried yet.
+    count: usize,
     doubts: &'s mut Vec<u32>,
     places: &'s mut Vec<u32>,
 }
 
 impl Search<'_, '_> {
-    /// Tries the postings from there to there.
+    /// Makes candidates of the postings from there to there.
     #[inline]
-    fn go_through(&mut self, start: usize, end: usize) {
-        if end - start > Stretches::LENGTH {
-            self.go_through_stretches(start, end);
+    fn sift(&mut self, start: usize, end: usize) {
+        if end - start > STRETCH {
+            self.sift_stretches(start, end);
         } else {
-            self.try_all(start, end);
+            self.sift_all(start, end);
         }
     }
 
     #[inline(never)]
-    fn go_through_stretches(&mut self, start: usize, end: usize) {
+    fn sift_stretches(&mut self, start: usize, end: usize) {
         let mut begin = start;
         while begin < end {
-            let (forbidden, next) = self.index.stretches.at(begin);
+            let (forbidden, next) = self.index.postings.stretch(begin);
             let stop = next.min(end);
             if forbidden & self.outline == 0 {
-                self.try_all(begin, stop);
+                self.sift_all(begin, stop);
+                self.try_candidates();
             }
             begin = stop;
         }
     }
 
+    /// No branch depends on what is read, so that the processor need not wait for it to go on.
     #[inline]
-    fn try_all(&mut self, start: usize, end: usize) {
-        let index = self.index;
-        for posting in &index.postings[start..end] {
-            if posting.forbids & self.outline != 0 || !self.is_met(&posting.check) {
+    fn sift_all(&mut self, start: usize, end: usize) {
+        let postings = self.index.postings.of(start, end);
+        let most = self.count + postings.len();
+        if self.candidates.len() < most {
+            self.candidates.resize(most, 0);
+        }
+        let free = &mut self.candidates[self.count..most];
+        let mut found = 0;
+        for (at, posting) in (start..).zip(postings) {
+            #[expect(clippy::cast_possible_truncation, reason = "an index has fewer")]
+            let at = at as u32;
+            free[found] = at;
+            found += usize::from(posting.forbids & self.outline == 0);
+        }
+        self.count += found;
+    }
+
+    fn try_candidates(&mut self) {
+        let postings = &self.index.postings;
+        let has_arrays = !self.arrays.is_empty();
+        for at in 0..std::mem::take(&mut self.count) {
+            let at = self.candidates[at];
+            let posting = postings.get(at);
+            if (postings.check(posting)).is_some_and(|check| !self.is_met(check)) {
                 continue;
             }
-            let is_described = posting.forbids & self.blank == 0 && self.arrays.is_empty();
-            if is_described && posting.rest.is_settled() {
-                self.places.push(posting.place);
+            if posting.is_settled() && posting.forbids & self.blank == 0 && !has_arrays {
+                self.places.push(posting.place());
             } else {
-                self.look_closer(posting);
+                self.look_closer(at, posting);
             }
         }
     }
@@ -348,15 +385,14 @@ impl Search<'_, '_> {
     /// Whether a check holds for some value of its field.
     #[inline]
     fn is_met(&self, check: &Check) -> bool {
-        check.is_nothing() || {
-            let mut leaves = self.facts.of(check.path);
-            leaves.any(|leaf| check.is_met_by(self.marks[leaf]))
-        }
+        let mut leaves = self.facts.of(check.path);
+        leaves.any(|leaf| check.is_met_by(self.marks[leaf]))
     }
 
-    fn look_closer(&mut self, posting: &Posting) {
+    fn look_closer(&mut self, at: u32, posting: &Posting) {
+        let rest_id = self.index.postings.rest(at);
         let rests = &self.index.rests;
-        let rest = rests.all[posting.rest.index()];
+        let rest = rests.all[rest_id.index()];
         let (open, outlined) = (rest.open_start as usize, rest.outlined_start as usize);
         if !self.may_hold(&rests.conditions[open..outlined]) {
             return;
@@ -367,25 +403,25 @@ impl Search<'_, '_> {
                 return;
             }
         }
-        if posting.rest.is_scheduled() {
-            let rule = &self.index.rules[posting.place as usize];
+        if rest_id.is_scheduled() {
+            let rule = &self.index.rules[posting.place() as usize];
             if !rule.schedule().contains(self.event.occurred_at) {
                 return;
             }
         }
-        if posting.rest.is_doubtful() {
-            self.doubts.push(posting.place);
+        if rest_id.is_doubtful() {
+            self.doubts.push(posting.place());
             return;
         }
         if !self.arrays.is_empty() {
             let joints = rest.joints_start as usize..rest.joints_end as usize;
             let mut joints = rests.paths[joints].iter();
             if joints.any(|path| self.arrays.contains(path)) {
-                self.doubts.push(posting.place);
+                self.doubts.push(posting.place());
                 return;
             }
         }
-        self.places.push(posting.place);
+        self.places.push(posting.place());
     }
 
     #[inline]
