@@ -81,18 +81,20 @@ impl RuleSet {
         out.clear();
         BUFFERS.with_borrow_mut(|buffers| {
             buffers.facts.read(&self.paths, event.root.document());
-            for level in &self.levels {
+            // The largest comes first, so that few are put among many.
+            for level in self.levels.iter().rev() {
                 buffers.places.clear();
                 let (facts, places) = (&buffers.facts, &mut buffers.places);
                 (level.index).search(event, facts, &mut buffers.work, places);
                 let rules = level.index.rules();
                 let in_force = places.iter().filter(|place| !level.gone.contains(**place));
+                let sorted = out.len();
                 out.extend(in_force.map(|place| &*rules[*place as usize]));
+                if sorted > 0 {
+                    merge(out, sorted);
+                }
             }
         });
-        if self.levels.len() > 1 && !out.is_sorted_by(|a, b| id(a) < id(b)) {
-            out.sort_unstable_by(|a, b| id(a).cmp(id(b)));
-        }
     }
 
     /// The campaigns in force, in ascending order of campaign id.
@@ -134,6 +136,23 @@ impl RuleSet {
         self.len() == 0
     }
 }
+
+/// Brings rules in order, of which the first so many are.
+fn merge(rules: &mut [&Rule], sorted: usize) {
+    if (rules.len() - sorted) * sorted > MOVES {
+        rules.sort_unstable_by(|a, b| id(a).cmp(id(b)));
+        return;
+    }
+    // Each look at an id is at another place in memory: so few are looked at.
+    for at in sorted..rules.len() {
+        let rule = rules[at];
+        let before = rules[..at].partition_point(|other| id(other) < id(rule));
+        rules[before..=at].rotate_right(1);
+    }
+}
+
+/// More rules are not moved along to put others among them.
+const MOVES: usize = 1 << 16;
 
 fn id(rule: &Rule) -> &CampaignId {
     rule.id()
