@@ -6,11 +6,12 @@ use std::sync::Arc;
 use schemas::paths::{PathId, Paths};
 
 use super::conditions::Conditions;
+use super::demand::{Demand, named, named_numbers};
 use super::keys::{Plain, keys};
 use super::lists::{LONG, Lists, second};
 use super::marks::Check;
 use super::numbers::Numbers;
-use super::outline::{Bits, Demand, named, named_numbers};
+use super::outline::Outline;
 use super::postings::{Filed, RestId};
 use super::shares::{KeyId, Keys};
 use super::ways::{Asked, Way, Ways};
@@ -228,10 +229,10 @@ impl<'r> Plan<'r> {
             let worth = demand.worth_of_a_bit(numbers);
             (std::cmp::Reverse(worth.to_bits()), *path)
         });
-        let mut bits = Bits::default();
+        let mut outline = Outline::default();
         for (path, demand) in &demands {
             let file = &mut self.files[*path as usize];
-            file.field = bits.field(demand, file.numbers.as_deref_mut());
+            file.field = outline.field(demand, file.numbers.as_deref_mut());
         }
         let demands: HashMap<_, _> = demands.into_iter().collect();
         for shared in &mut self.shared {

@@ -17,6 +17,7 @@
 mod affixes;
 mod build;
 mod conditions;
+mod demand;
 mod dictionary;
 mod facts;
 mod keys;

@@ -5,19 +5,16 @@
 //! forbid is one word, too, and a conjunction is refused when the two have a bit in common. Where the bits tell
 //! values apart finely enough the outline decides alone; elsewhere the condition is looked at after it.
 
-use schemas::{Number, Value};
+use schemas::Value;
 
+use super::demand::{Bits, Demand, Detail, named};
 use super::keys::Plain;
 use super::numbers::Numbers;
 use super::words::{WordId, Words};
 use crate::condition::{Condition, Excluded, Test};
-use crate::whole::Whole;
 
 /// Bits in the outline.
 const BITS: u8 = 64;
-/// Most bits for the strings of a field and for its numbers, from fine to coarse. More bits for one field
-/// would be taken from others.
-const DETAILS: [(u8, u8); 6] = [(20, 16), (8, 16), (8, 8), (4, 8), (4, 4), (0, 4)];
 
 /// The bits of one field; none if the mask is 0.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,160 +42,28 @@ enum WordBits {
     Shared { first: u8, own: u8, count: u8 },
 }
 
-/// What the conditions on a field that are not filed ask for.
-#[derive(Debug, Default)]
-pub(super) struct Demand {
-    /// In how many conjunctions they stand.
-    uses: f64,
-    /// How many of these would be refused.
-    refused: f64,
-    /// Strings that are asked for or excluded, each once, those that most conjunctions name first.
-    pub(super) words: Vec<WordId>,
-    /// The same with the number of conjunctions, in any order and repeated.
-    pub(super) named: Vec<(WordId, u32)>,
-    kinds: Kinds,
-}
-
-/// Which kinds of values conditions tell apart.
-#[derive(Debug, Default)]
-struct Kinds {
-    texts: bool,
-    numbers: bool,
-    others: Others,
-}
-
-#[derive(Debug, Default)]
-struct Others {
-    null: bool,
-    bool: bool,
-}
-
-impl Demand {
-    /// Orders the words, when all uses are known.
-    pub(super) fn rank_words(&mut self) {
-        self.named.sort_unstable();
-        self.named.dedup_by(|next, kept| {
-            let is_same = next.0 == kept.0;
-            if is_same {
-                kept.1 = kept.1.saturating_add(next.1);
-            }
-            is_same
-        });
-        (self.named).sort_unstable_by_key(|(word, uses)| (std::cmp::Reverse(*uses), *word));
-        self.words = self.named.iter().map(|(word, _)| *word).collect();
-    }
-
-    /// How much a bit is worth if the field has as many as it can use: conjunctions that need not be looked at, because
-    /// they are refused or, where the outline says all, because there is nothing left to look at.
-    pub(super) fn worth_of_a_bit(&self, numbers: Option<&Numbers>) -> f64 {
-        let (for_words, for_ranks) = DETAILS[0];
-        let (words, ranks) = (self.words.len(), self.ranks(numbers));
-        let word_bits = as_u8(words.min(usize::from(for_words)));
-        let rank_bits = as_u8(ranks.min(u32::from(for_ranks)) as usize);
-        let says_all = words == usize::from(word_bits)
-            && ranks == u32::from(rank_bits)
-            && !self.kinds.texts;
-        let worth = if says_all { self.uses } else { self.refused };
-        worth / f64::from(self.kinds_of_values() + word_bits + rank_bits)
-    }
-
-    /// Ranks of numbers that are told apart.
-    fn ranks(&self, numbers: Option<&Numbers>) -> u32 {
-        let ranks = numbers.map_or(0, Numbers::ranks);
-        if self.kinds.numbers { ranks } else { 0 }
-    }
-
-    /// Bits beside those of words and ranks.
-    fn kinds_of_values(&self) -> u8 {
-        let has_texts = !self.words.is_empty() || self.kinds.texts;
-        2 + u8::from(has_texts)
-            + u8::from(self.kinds.others.null)
-            + 2 * u8::from(self.kinds.others.bool)
-    }
-
-    /// Takes a condition into account, but for its strings.
-    pub(super) fn add(&mut self, condition: &Condition, uses: u32, share: f64) {
-        self.uses += f64::from(uses);
-        self.refused += f64::from(uses) * (1.0 - share);
-        self.kinds.numbers |= !condition.numbers().is_empty();
-        for test in condition.tests() {
-            match test {
-                Test::Null => self.kinds.others.null = true,
-                Test::Bool(_) => self.kinds.others.bool = true,
-                Test::Range(_) | Test::AnythingBut(Excluded::Numbers(_)) => {
-                    self.kinds.numbers = true;
-                }
-                Test::Text(_) | Test::Network(_) | Test::AnythingBut(Excluded::Texts(_)) => {
-                    self.kinds.texts = true;
-                }
-                Test::Meaning(meaning) => {
-                    self.kinds.texts = true;
-                    self.kinds.numbers |= meaning.takes_numbers();
-                }
-                Test::Exists | Test::AnythingBut(Excluded::Strings(_)) => {}
-            }
-        }
-    }
-}
-
-/// The strings that a condition names, for or against.
-pub(super) fn named(condition: &Condition) -> impl Iterator<Item = &str> {
-    let excluded = condition.tests().iter().filter_map(|test| match test {
-        Test::AnythingBut(Excluded::Strings(strings)) => Some(strings.values()),
-        _ => None,
-    });
-    let strings = condition.strings().iter().chain(excluded.flatten());
-    strings.map(|text| &**text)
-}
-
-/// The numbers that a condition names, for or against, limits of ranges included.
-pub(super) fn named_numbers(condition: &Condition, mut each: impl FnMut(Number)) {
-    let parts = condition.wholes().iter().filter_map(Whole::part);
-    let numbers = parts.chain([condition]).flat_map(Condition::numbers);
-    numbers.copied().for_each(&mut each);
-    for test in condition.tests() {
-        match test {
-            Test::Range(range) => {
-                for bound in [range.low, range.high] {
-                    if let std::ops::Bound::Included(n) | std::ops::Bound::Excluded(n) = bound {
-                        each(n);
-                    }
-                }
-            }
-            Test::AnythingBut(Excluded::Numbers(numbers)) => {
-                numbers.values().iter().copied().for_each(&mut each);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// Gives out the bits.
 #[derive(Debug, Default)]
-pub(super) struct Bits {
+pub(super) struct Outline {
     used: u8,
 }
 
-impl Bits {
+impl Outline {
     /// Bits for a field, in as much detail as there are bits left for; none if that is too little.
     pub(super) fn field(&mut self, demand: &Demand, numbers: Option<&mut Numbers>) -> Field {
-        let ranks = demand.ranks(numbers.as_deref());
-        for (for_words, for_ranks) in DETAILS {
-            let own = demand.words.len();
-            let word_bits = own.min(usize::from(for_words));
-            let rank_bits = ranks.min(u32::from(for_ranks));
-            let (word_bits, rank_bits) = (as_u8(word_bits), as_u8(rank_bits as usize));
-            if self.used + demand.kinds_of_values() + word_bits + rank_bits <= BITS {
-                let words = match word_bits {
+        for detail in Detail::ALL {
+            let bits = demand.bits(detail, numbers.as_deref());
+            if self.used + bits.all() <= BITS {
+                let words = match bits.words {
                     0 => WordBits::None,
-                    count if own <= usize::from(count) => WordBits::Own { first: 0 },
+                    count if demand.words.len() <= usize::from(count) => WordBits::Own { first: 0 },
                     count => WordBits::Shared {
                         first: 0,
                         own: count / 2,
                         count,
                     },
                 };
-                return self.take(demand, words, word_bits, rank_bits, numbers);
+                return self.take(demand, words, bits, numbers);
             }
         }
         Field::default()
@@ -208,8 +73,7 @@ impl Bits {
         &mut self,
         demand: &Demand,
         words: WordBits,
-        word_bits: u8,
-        rank_bits: u8,
+        bits: Bits,
         numbers: Option<&mut Numbers>,
     ) -> Field {
         let begin = self.used;
@@ -229,16 +93,16 @@ impl Bits {
         match &mut field.words {
             WordBits::None => {}
             WordBits::Own { first } | WordBits::Shared { first, .. } => {
-                *first = self.next(word_bits);
+                *first = self.next(bits.words);
             }
         }
-        if let (Some(numbers), 1..) = (numbers, rank_bits) {
+        if let (Some(numbers), 1..) = (numbers, bits.ranks) {
             let ranks = numbers.ranks();
-            let first = self.next(rank_bits);
+            let first = self.next(bits.ranks);
             // Neighbouring ranks share a bit, as many as need be.
-            let bit = |rank| u64::from(rank) * u64::from(rank_bits) / u64::from(ranks);
+            let bit = |rank| u64::from(rank) * u64::from(bits.ranks) / u64::from(ranks);
             numbers.bits = (0..ranks)
-                .map(|rank| first + u8::try_from(bit(rank)).expect("less than rank_bits"))
+                .map(|rank| first + u8::try_from(bit(rank)).expect("less than the bits of ranks"))
                 .collect();
         }
         field.mask = (begin..self.used).map(|bit| 1 << bit).sum();
