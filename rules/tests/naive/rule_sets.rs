@@ -127,17 +127,19 @@ const FIELDS: [(&str, u32); 5] = [
     ("sku", 300),
 ];
 
+/// Each field once, and none within another: of an array of values each stands alone.
+fn fields() -> impl Strategy<Value = Value> {
+    let field = select(&FIELDS[..])
+        .prop_flat_map(|(name, of)| alternatives(of).prop_map(move |list| (name, list)));
+    prop::collection::vec(field, 1..4).prop_map(|fields| {
+        let fields = fields
+            .into_iter()
+            .map(|(name, list)| (name.to_owned(), list));
+        fields.collect::<Value>()
+    })
+}
+
 fn shop_pattern() -> impl Strategy<Value = Value> {
-    let fields = || {
-        let field = select(&FIELDS[..])
-            .prop_flat_map(|(name, of)| alternatives(of).prop_map(move |list| (name, list)));
-        prop::collection::vec(field, 1..4).prop_map(|fields| {
-            let fields = fields
-                .into_iter()
-                .map(|(name, list)| (name.to_owned(), list));
-            fields.collect::<Value>()
-        })
-    };
     prop_oneof![
         4 => fields(),
         2 => (fields(), fields()).prop_map(|(mut outer, inner)| {
@@ -217,6 +219,21 @@ proptest! {
     #[test]
     fn many_patterns_of_a_shop(
         patterns in prop::collection::vec(shop_pattern(), 200..1_000),
+        events in prop::collection::vec(shop_event(), 20),
+    ) {
+        let set = Set::of(patterns);
+        for event in events {
+            set.check(&event)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_patterns_of_fields_that_stand_alone(
+        patterns in prop::collection::vec(fields(), 200..1_000),
         events in prop::collection::vec(shop_event(), 20),
     ) {
         let set = Set::of(patterns);
