@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemas::paths::Paths;
 use schemas::{CampaignId, Document, Event, Status};
 
-use crate::index::{Facts, Index, Work};
+use crate::index::{Facts, Index, Won, Work};
 use crate::live::LiveRules;
 use crate::rule::Rule;
 
@@ -45,7 +45,7 @@ pub(crate) struct Gone {
 struct Buffers {
     facts: Facts,
     work: Work,
-    places: Vec<u32>,
+    won: Vec<Won>,
 }
 
 thread_local! {
@@ -83,13 +83,12 @@ impl RuleSet {
             buffers.facts.read(&self.paths, event.root.document());
             // The largest comes first, so that few are put among many.
             for level in self.levels.iter().rev() {
-                buffers.places.clear();
-                let (facts, places) = (&buffers.facts, &mut buffers.places);
-                (level.index).search(event, facts, &mut buffers.work, places);
-                let rules = level.index.rules();
-                let in_force = places.iter().filter(|place| !level.gone.contains(**place));
+                buffers.won.clear();
+                let (facts, won) = (&buffers.facts, &mut buffers.won);
+                (level.index).search(event, facts, &mut buffers.work, won);
+                let in_force = won.iter().filter(|won| !level.gone.contains(won.place()));
                 let sorted = out.len();
-                out.extend(in_force.map(|place| &*rules[*place as usize]));
+                out.extend(in_force.map(|won| level.index.rule(*won)));
                 if sorted > 0 {
                     merge(out, sorted);
                 }
@@ -139,11 +138,11 @@ impl RuleSet {
 
 /// Brings rules in order, of which the first so many are.
 fn merge(rules: &mut [&Rule], sorted: usize) {
-    if (rules.len() - sorted) * sorted > MOVES {
+    if (rules.len() - sorted) * rules.len() > MOVES {
         rules.sort_unstable_by(|a, b| id(a).cmp(id(b)));
         return;
     }
-    // Each look at an id is at another place in memory: so few are looked at.
+    // Each id lies elsewhere in memory: few are looked at.
     for at in sorted..rules.len() {
         let rule = rules[at];
         let before = rules[..at].partition_point(|other| id(other) < id(rule));
@@ -151,7 +150,7 @@ fn merge(rules: &mut [&Rule], sorted: usize) {
     }
 }
 
-/// More rules are not moved along to put others among them.
+/// More moves of rules, at most, take longer than sorting them all.
 const MOVES: usize = 1 << 16;
 
 fn id(rule: &Rule) -> &CampaignId {

@@ -368,7 +368,7 @@ impl<'r> Plan<'r> {
             },
             absences: absences.into(),
             empty_outline,
-            ..lists.finish(self.keys, self.files)
+            ..lists.finish(self.keys, self.files, self.ways.rules)
         }
     }
 }

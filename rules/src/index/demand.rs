@@ -117,7 +117,11 @@ impl Demand {
     /// Ranks of numbers that are told apart.
     fn ranks(&self, numbers: Option<&Numbers>) -> usize {
         let ranks = numbers.map_or(0, Numbers::ranks);
-        if self.kinds.numbers { ranks as usize } else { 0 }
+        if self.kinds.numbers {
+            ranks as usize
+        } else {
+            0
+        }
     }
 
     /// Takes a condition into account, but for its strings.

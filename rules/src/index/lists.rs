@@ -1,6 +1,7 @@
 //! Lists by key: what is found under a word, a number, a beginning, …
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::affixes::Affixes;
 use super::build::{Plan, count};
@@ -15,6 +16,7 @@ use super::shares::{KeyId, Keys};
 use super::ways::Way;
 use super::words::{WordId, Words};
 use super::{FieldAffixes, File, Index};
+use crate::rule::Rule;
 
 /// A longer list is cut by a second word, where its ways have one.
 pub(super) const LONG: usize = 64;
@@ -204,7 +206,12 @@ impl Lists {
     }
 
     /// The parts of the index that were made here.
-    pub(super) fn finish(mut self, keys: Keys<'_>, mut files: Vec<File>) -> Index {
+    pub(super) fn finish(
+        mut self,
+        keys: Keys<'_>,
+        mut files: Vec<File>,
+        rules: &[Arc<Rule>],
+    ) -> Index {
         for file in &mut files {
             file.plain = file.plain.map(|list| self.begin(list));
         }
@@ -245,7 +252,7 @@ impl Lists {
             files: files.into(),
             words: Dictionary::new(&words),
             folded: Dictionary::new(&folded),
-            postings: Postings::new(&self.lines),
+            postings: Postings::new(&self.lines, rules),
             pairs: Pairs::new(&pairs),
             pair_fields: self.pair_fields.into(),
             ..Index::default()

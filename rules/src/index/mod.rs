@@ -46,6 +46,7 @@ use self::keys::Plain;
 use self::numbers::Numbers;
 use self::outline::Field;
 use self::pairs::Pairs;
+pub(crate) use self::postings::Won;
 use self::postings::{ListId, Postings};
 pub(crate) use self::search::Work;
 pub(crate) use self::ways::fields;
@@ -137,6 +138,12 @@ impl Index {
     /// The rules, in ascending order of campaign id.
     pub(crate) fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// The rule that an event won in a search of this index.
+    #[inline]
+    pub(crate) fn rule(&self, won: Won) -> &Rule {
+        self.postings.rule(won)
     }
 
     /// Where the campaign's rule stands, in force or not.

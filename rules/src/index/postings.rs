@@ -1,8 +1,10 @@
 //! Lists of what is tried together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::marks::Check;
+use crate::rule::Rule;
 
 /// Lists, each behind its header, and then what is filed under ranges.
 #[derive(Debug, Default)]
@@ -15,19 +17,43 @@ pub(super) struct Postings {
     stretches: Stretches,
 }
 
-/// One conjunction in one list: a quarter of a cache line.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(16))]
+/// One conjunction in one list. Where its rule is stands here too: a list is read in one go, while its rules lie all over.
+#[derive(Debug)]
 pub(super) struct Posting {
     /// Bits of the outline, none of which the event may have.
     pub(super) forbids: u64,
+    /// None: a header.
+    rule: Option<Arc<Rule>>,
     /// What must hold beside that and can be said so.
     check: u32,
     /// The rule's place, and in the highest bit whether there is something to look at in any case.
     place: u32,
 }
 
-const _: () = assert!(size_of::<Posting>() == 16, "a quarter of a cache line");
+const _: () = assert!(size_of::<Posting>() == 24, "as small as can be");
+
+/// A rule that an event wins, by its place, and the posting that says so. In the order of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Won(u64);
+
+impl Won {
+    #[inline]
+    fn new(place: u32, posting: u32) -> Self {
+        Self(u64::from(place) << 32 | u64::from(posting))
+    }
+
+    /// The rule's place.
+    #[inline]
+    pub(crate) fn place(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    fn posting(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 /// A conjunction as it is put into a list.
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +71,10 @@ pub(super) struct Filed {
 impl Posting {
     const OPEN: u32 = 1 << 31;
 
-    /// The rule.
+    /// The rule, won by this posting, which stands there.
     #[inline]
-    pub(super) fn place(&self) -> u32 {
-        self.place & !Self::OPEN
+    pub(super) fn won(&self, at: u32) -> Won {
+        Won::new(self.place & !Self::OPEN, at)
     }
 
     /// Whether there is nothing more to look at where the outline describes all fields of which bits are forbidden.
@@ -61,13 +87,14 @@ impl Posting {
 impl Postings {
     /// # Panics
     /// At 2³¹ rules or postings, which no machine has the memory for.
-    pub(super) fn new(filed: &[Line]) -> Self {
+    pub(super) fn new(filed: &[Line], rules: &[Arc<Rule>]) -> Self {
         let mut checks = vec![Check::NOTHING];
         let mut ids = HashMap::from([(Check::NOTHING, 0)]);
         let posting = |line: &Line| match line {
             Line::Header(header) => Posting::from(*header),
             Line::Filed(filed) => Posting {
                 forbids: filed.forbids,
+                rule: Some(Arc::clone(&rules[filed.place as usize])),
                 check: *ids.entry(filed.check).or_insert_with(|| {
                     checks.push(filed.check);
                     u32::try_from(checks.len() - 1).expect("fewer than 2³² fit the memory")
@@ -104,6 +131,16 @@ impl Postings {
         self.all[list.0 as usize].place
     }
 
+    /// The rule that was won.
+    ///
+    /// # Panics
+    /// If it was won with other postings.
+    #[inline]
+    pub(super) fn rule(&self, won: Won) -> &Rule {
+        let rule = &self.all[won.posting() as usize].rule;
+        rule.as_ref().expect("it is no header")
+    }
+
     #[inline]
     pub(super) fn get(&self, at: u32) -> &Posting {
         &self.all[at as usize]
@@ -131,7 +168,7 @@ impl Postings {
     }
 }
 
-/// A line of the postings while they are made.
+/// What becomes a posting.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Line {
     Header(Header),
@@ -216,6 +253,7 @@ impl From<Header> for Posting {
     fn from(header: Header) -> Self {
         Self {
             forbids: u64::from(header.count),
+            rule: None,
             check: header.pairs_start,
             place: header.pairs_end,
         }

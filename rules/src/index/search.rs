@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::ops::BitXor;
-use std::sync::Arc;
 
 use schemas::document::leaves::Leaf;
 use schemas::paths::PathId;
@@ -14,7 +13,7 @@ use super::facts::{Fact, Facts};
 use super::keys::Plain;
 use super::marks::{Check, Mark};
 use super::numbers::Numbers;
-use super::postings::{ListId, Posting, STRETCH};
+use super::postings::{ListId, Posting, STRETCH, Won};
 use super::{FieldAffixes, File, Index};
 use crate::letter_case::fold;
 use crate::network::address_bits;
@@ -33,7 +32,7 @@ pub(crate) struct Work {
     /// Postings that do not forbid the outline, the first so many.
     candidates: Vec<u32>,
     /// Rules of which the plain evaluation must say whether they are won.
-    doubts: Vec<u32>,
+    doubts: Vec<Won>,
     outline: u64,
     /// Bits of fields of which the outline says nothing.
     blank: u64,
@@ -49,15 +48,15 @@ struct Texts {
 }
 
 impl Index {
-    /// Adds the places of the rules that the event wins, in ascending order, each once.
+    /// Adds the rules that the event wins, in their order, each once.
     pub(crate) fn search(
         &self,
         event: &Event<'_>,
         facts: &Facts,
         buffers: &mut Work,
-        places: &mut Vec<u32>,
+        won: &mut Vec<Won>,
     ) {
-        let begin = places.len();
+        let begin = won.len();
         buffers.memo.begin(&self.conditions);
         self.look_up(event.root.document(), facts, buffers);
         let mut search = Search {
@@ -73,7 +72,7 @@ impl Index {
             candidates: &mut buffers.candidates,
             count: 0,
             doubts: &mut buffers.doubts,
-            places,
+            won,
         };
         for (start, end) in buffers.runs.drain(..) {
             search.sift(start as usize, end as usize);
@@ -103,21 +102,20 @@ impl Index {
         }
         search.try_candidates();
         search.settle_doubts();
-        self.touch_rules(&places[begin..]);
-        let found = &mut places[begin..];
-        if !found.is_sorted_by(|a, b| a < b) {
+        let found = &mut won[begin..];
+        if !found.is_sorted_by(|a, b| a.place() < b.place()) {
             found.sort_unstable();
             let mut last = None;
             let mut kept = begin;
-            for at in begin..places.len() {
-                let place = places[at];
-                if last != Some(place) {
-                    last = Some(place);
-                    places[kept] = place;
+            for at in begin..won.len() {
+                let this = won[at];
+                if last != Some(this.place()) {
+                    last = Some(this.place());
+                    won[kept] = this;
                     kept += 1;
                 }
             }
-            places.truncate(kept);
+            won.truncate(kept);
         }
     }
 
@@ -190,12 +188,6 @@ impl Index {
             }
         }
         black_box(touched);
-    }
-
-    /// Reads where rules will be looked up, while their places are brought in order.
-    fn touch_rules(&self, places: &[u32]) {
-        let rules = places.iter().map(|place| &self.rules[*place as usize]);
-        black_box(rules.fold(0, |all, rule| all ^ Arc::as_ptr(rule).addr()));
     }
 
     /// The mark of a string, and its bit.
@@ -317,8 +309,8 @@ struct Search<'s, 'e> {
     candidates: &'s mut Vec<u32>,
     /// How many of the candidates are not tried yet.
     count: usize,
-    doubts: &'s mut Vec<u32>,
-    places: &'s mut Vec<u32>,
+    doubts: &'s mut Vec<Won>,
+    won: &'s mut Vec<Won>,
 }
 
 impl Search<'_, '_> {
@@ -346,7 +338,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// No branch depends on what is read, so that the processor need not wait for it to go on.
+    /// No branch depends on what is read, so that the processor goes on without waiting for it.
     #[inline]
     fn sift_all(&mut self, start: usize, end: usize) {
         let postings = self.index.postings.of(start, end);
@@ -365,21 +357,23 @@ impl Search<'_, '_> {
         self.count += found;
     }
 
+    /// Wins or leaves each candidate.
     fn try_candidates(&mut self) {
         let postings = &self.index.postings;
-        let has_arrays = !self.arrays.is_empty();
-        for at in 0..std::mem::take(&mut self.count) {
-            let at = self.candidates[at];
-            let posting = postings.get(at);
+        let (blank, has_arrays) = (self.blank, !self.arrays.is_empty());
+        let candidates = std::mem::take(self.candidates);
+        for at in &candidates[..std::mem::take(&mut self.count)] {
+            let posting = postings.get(*at);
             if (postings.check(posting)).is_some_and(|check| !self.is_met(check)) {
                 continue;
             }
-            if posting.is_settled() && posting.forbids & self.blank == 0 && !has_arrays {
-                self.places.push(posting.place());
+            if posting.is_settled() && posting.forbids & blank == 0 && !has_arrays {
+                self.won.push(posting.won(*at));
             } else {
-                self.look_closer(at, posting);
+                self.look_closer(*at, posting);
             }
         }
+        *self.candidates = candidates;
     }
 
     /// Whether a check holds for some value of its field.
@@ -389,6 +383,8 @@ impl Search<'_, '_> {
         leaves.any(|leaf| check.is_met_by(self.marks[leaf]))
     }
 
+    /// Looks at what the outline and the check leave open. Apart from the loop that needs it seldom.
+    #[inline(never)]
     fn look_closer(&mut self, at: u32, posting: &Posting) {
         let rest_id = self.index.postings.rest(at);
         let rests = &self.index.rests;
@@ -404,24 +400,24 @@ impl Search<'_, '_> {
             }
         }
         if rest_id.is_scheduled() {
-            let rule = &self.index.rules[posting.place() as usize];
+            let rule = self.index.rule(posting.won(at));
             if !rule.schedule().contains(self.event.occurred_at) {
                 return;
             }
         }
         if rest_id.is_doubtful() {
-            self.doubts.push(posting.place());
+            self.doubts.push(posting.won(at));
             return;
         }
         if !self.arrays.is_empty() {
             let joints = rest.joints_start as usize..rest.joints_end as usize;
             let mut joints = rests.paths[joints].iter();
             if joints.any(|path| self.arrays.contains(path)) {
-                self.doubts.push(posting.place());
+                self.doubts.push(posting.won(at));
                 return;
             }
         }
-        self.places.push(posting.place());
+        self.won.push(posting.won(at));
     }
 
     #[inline]
@@ -434,11 +430,11 @@ impl Search<'_, '_> {
     /// Asks the plain evaluation where conditions must hold in one element of an array.
     fn settle_doubts(&mut self) {
         self.doubts.sort_unstable();
-        self.doubts.dedup();
-        for place in self.doubts.drain(..) {
-            let rule = &self.index.rules[place as usize];
+        self.doubts.dedup_by_key(|won| won.place());
+        for won in self.doubts.drain(..) {
+            let rule = self.index.rule(won);
             if rule.interest().matches(self.event.root) {
-                self.places.push(place);
+                self.won.push(won);
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::rule::Rule;
 /// The ways to meet the patterns of some rules, in the order of the rules.
 #[derive(Debug, Default)]
 pub(super) struct Ways<'r> {
+    pub(super) rules: &'r [Arc<Rule>],
     pub(super) all: Vec<Way>,
     pub(super) asked: Vec<Asked<'r>>,
     /// Fields that are parts of what is asked; if one is an array, it matters which values of the event belong
@@ -57,7 +58,10 @@ struct Found {
 impl<'r> Ways<'r> {
     /// Takes the patterns apart and asks for the values that they need.
     pub(super) fn of(rules: &'r [Arc<Rule>], paths: &mut Arc<Paths>) -> Self {
-        let mut ways = Self::default();
+        let mut ways = Self {
+            rules,
+            ..Self::default()
+        };
         for (place, rule) in (0..).zip(rules) {
             let schedule = rule.schedule();
             // What an event won is taken back also when the campaign is over.
