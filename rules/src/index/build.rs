@@ -157,12 +157,13 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// How many ways are filed under a key of a field.
+    /// How many ways the list of a field's key has. Ranges have none.
     fn lengths(&self) -> HashMap<(u32, KeyId), usize> {
         let mut lengths = HashMap::new();
         for chosen in &self.chosen {
             let path = self.ways.asked[*chosen].path;
-            for key in self.keys_of(*chosen) {
+            let keys = self.keys_of(*chosen).iter();
+            for key in keys.filter(|key| !matches!(key, KeyId::Range(_))) {
                 *lengths.entry((path, *key)).or_default() += 1;
             }
         }
@@ -180,8 +181,9 @@ impl<'r> Plan<'r> {
         for (way, chosen) in self.ways.all.iter().zip(&self.chosen) {
             // What long lists are cut by is known of what is found in the parts.
             let path = self.ways.asked[*chosen].path;
+            let length = |key: &KeyId| lengths.get(&(path, *key)).copied().unwrap_or_default();
             let mut keys = self.keys_of(*chosen).iter();
-            let is_cut = keys.all(|key| lengths[&(path, *key)] > LONG);
+            let is_cut = keys.all(|key| length(key) > LONG);
             let second = is_cut.then(|| second(self, way, &[*chosen])).flatten();
             let second = second.map(|(asked, _)| asked);
             for at in way.asked() {

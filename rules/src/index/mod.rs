@@ -4,7 +4,7 @@
 //! one of its conditions, the one that the fewest events meet as far as the rules themselves tell
 //! ([`shares`]), in one list for each key of that condition ([`keys`]). An event is taken apart into values by field
 //! ([`facts`]); each value is looked up ([`dictionary`], [`numbers`], [`affixes`]), and only the lists found there are
-//! gone through ([`search`]). For each way of a list one word of the event's outline ([`outline`]) says
+//! gone through ([`search`], [`sift`]). For each way of a list one word of the event's outline ([`outline`]) says
 //! whether the other conditions can hold; those that it cannot tell are looked at, each at most once an
 //! event ([`conditions`]). A list that is long is cut by a second word ([`pairs`]).
 //!
@@ -30,6 +30,7 @@ mod postings;
 mod ranges;
 mod search;
 mod shares;
+mod sift;
 mod ways;
 mod words;
 
