@@ -1,19 +1,20 @@
 //! People who change the budgets of a campaign at once, each by the HTTP API of campaign-admin, as the other does.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::books::{decimal, text, units};
-use crate::http::{Connection, request};
+use crate::http::{Answer, Connection, request};
+use crate::world::PATIENCE;
 
 /// Two of them raise, lower and reset budgets until each has done enough: those of these campaigns in turn, with room for so many
 /// claims. Each campaign has a budget of an amount, and behind it one of times. Before they change what they have read they look
 /// at it for that long.
 ///
 /// # Panics
-/// The API answers with anything but that it is done, or that another was first.
+/// The API answers with anything but that it is done, that another was first or, for less than [`PATIENCE`], that it cannot take this now.
 pub fn two(
     api: &str,
     campaigns: &[(&str, i64)],
@@ -84,8 +85,7 @@ impl Person<'_> {
             }
             if turn % 8 == 7 {
                 let path = format!("/v1/campaigns/{campaign}/budget");
-                let answer = connection.ask(&request("DELETE", &path, &[], b""));
-                let answer = answer.expect("an answer");
+                let answer = self.ask(&mut connection, &request("DELETE", &path, &[], b""));
                 assert_eq!(answer.status, 202, "{}", answer.json());
                 done.reset += 1;
                 thread::sleep(self.pause);
@@ -105,13 +105,24 @@ impl Person<'_> {
         done
     }
 
+    /// Asks again while the service says that it cannot take this now, as it does when its broker does not answer.
+    fn ask(&self, connection: &mut Connection, request: &[u8]) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = connection.ask(request).expect("an answer");
+            if answer.status != 503 || begun.elapsed() > PATIENCE {
+                return answer;
+            }
+            thread::sleep(self.pause);
+        }
+    }
+
     /// Makes room for so many claims of each budget, or takes it from one of them. Says whether nobody else has changed the
     /// document meanwhile.
     fn put(&self, connection: &mut Connection, campaign: &str, room: Option<[i64; 2]>) -> bool {
         let path = format!("/v1/campaigns/{campaign}");
         let mut get = |path: &str| {
-            let answer = connection.ask(&request("GET", path, &[], b""));
-            let answer = answer.expect("an answer");
+            let answer = self.ask(connection, &request("GET", path, &[], b""));
             assert_eq!(answer.status, 200, "{}", answer.json());
             answer
         };
@@ -131,7 +142,7 @@ impl Person<'_> {
         thread::sleep(self.pause);
         let headers = [("if-match", &*tag), ("content-type", "application/json")];
         let put = request("PUT", &path, &headers, document.to_string().as_bytes());
-        let answer = connection.ask(&put).expect("an answer");
+        let answer = self.ask(connection, &put);
         assert!(
             matches!(answer.status, 200 | 412),
             "{}: {}",
