@@ -83,7 +83,6 @@ impl RuleSet {
             buffers.facts.read(&self.paths, event.root.document());
             // The largest comes first, so that few are put among many.
             for level in self.levels.iter().rev() {
-                buffers.won.clear();
                 let (facts, won) = (&buffers.facts, &mut buffers.won);
                 (level.index).search(event, facts, &mut buffers.work, won);
                 let in_force = won.iter().filter(|won| !level.gone.contains(won.place()));

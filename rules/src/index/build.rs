@@ -211,7 +211,7 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Gives the bits of the outline to the fields whose conditions refuse most.
+    /// Gives the bits of the outline to the fields to which they are worth most.
     fn draw_outline(&mut self) {
         let mut demands = HashMap::<u32, Demand>::new();
         for shared in &self.shared {

@@ -87,7 +87,7 @@ impl Posting {
 impl Postings {
     /// # Panics
     /// At 2³¹ rules or postings, which no machine has the memory for.
-    pub(super) fn new(filed: &[Line], rules: &[Arc<Rule>]) -> Self {
+    pub(super) fn new(lines: &[Line], rules: &[Arc<Rule>]) -> Self {
         let mut checks = vec![Check::NOTHING];
         let mut ids = HashMap::from([(Check::NOTHING, 0)]);
         let posting = |line: &Line| match line {
@@ -102,7 +102,7 @@ impl Postings {
                 place: filed.place | if filed.is_settled { 0 } else { Posting::OPEN },
             },
         };
-        let all: Box<[_]> = filed.iter().map(posting).collect();
+        let all: Box<[_]> = lines.iter().map(posting).collect();
         let rest = |line: &Line| match line {
             Line::Header(_) => RestId(0),
             Line::Filed(filed) => filed.rest,
@@ -110,7 +110,7 @@ impl Postings {
         Self {
             stretches: Stretches::of(&all),
             all,
-            rests: filed.iter().map(rest).collect(),
+            rests: lines.iter().map(rest).collect(),
             checks: checks.into(),
         }
     }

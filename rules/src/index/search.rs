@@ -49,7 +49,7 @@ struct Texts {
 }
 
 impl Index {
-    /// Adds the rules that the event wins, in their order, each once.
+    /// The rules that the event wins into `won`, which is cleared first, in their order, each once.
     pub(crate) fn search(
         &self,
         event: &Event<'_>,
@@ -57,7 +57,7 @@ impl Index {
         buffers: &mut Work,
         won: &mut Vec<Won>,
     ) {
-        let begin = won.len();
+        won.clear();
         buffers.memo.begin(&self.conditions);
         self.look_up(event.root.document(), facts, buffers);
         let mut search = Search {
@@ -103,20 +103,9 @@ impl Index {
         }
         search.try_candidates();
         search.settle_doubts();
-        let found = &mut won[begin..];
-        if !found.is_sorted_by(|a, b| a.place() < b.place()) {
-            found.sort_unstable();
-            let mut last = None;
-            let mut kept = begin;
-            for at in begin..won.len() {
-                let this = won[at];
-                if last != Some(this.place()) {
-                    last = Some(this.place());
-                    won[kept] = this;
-                    kept += 1;
-                }
-            }
-            won.truncate(kept);
+        if !won.is_sorted_by(|a, b| a.place() < b.place()) {
+            won.sort_unstable();
+            won.dedup_by_key(|won| won.place());
         }
     }
 

@@ -187,6 +187,12 @@ fn shop_event() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Each of the events wins what it meets.
+fn agree(patterns: Vec<Value>, events: &[Value]) -> Result<(), TestCaseError> {
+    let set = Set::of(patterns);
+    events.iter().try_for_each(|event| set.check(event))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -195,10 +201,7 @@ proptest! {
         patterns in prop::collection::vec(generator::pattern(), 1..6),
         events in prop::collection::vec(any_event(), 1..4),
     ) {
-        let set = Set::of(patterns);
-        for event in events {
-            set.check(&event)?;
-        }
+        agree(patterns, &events)?;
     }
 }
 
@@ -210,10 +213,7 @@ proptest! {
         patterns in prop::collection::vec(generator::pattern(), 100..400),
         events in prop::collection::vec(any_event(), 20),
     ) {
-        let set = Set::of(patterns);
-        for event in events {
-            set.check(&event)?;
-        }
+        agree(patterns, &events)?;
     }
 
     #[test]
@@ -221,25 +221,15 @@ proptest! {
         patterns in prop::collection::vec(shop_pattern(), 200..1_000),
         events in prop::collection::vec(shop_event(), 20),
     ) {
-        let set = Set::of(patterns);
-        for event in events {
-            set.check(&event)?;
-        }
+        agree(patterns, &events)?;
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn many_patterns_of_fields_that_stand_alone(
         patterns in prop::collection::vec(fields(), 200..1_000),
         events in prop::collection::vec(shop_event(), 20),
     ) {
-        let set = Set::of(patterns);
-        for event in events {
-            set.check(&event)?;
-        }
+        agree(patterns, &events)?;
     }
 }
 
