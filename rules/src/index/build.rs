@@ -78,7 +78,7 @@ struct Shared<'r> {
     /// Whether the outline says all.
     is_exact: bool,
     /// The same as the condition, if it is as simple as that.
-    check: Check,
+    check: Option<Check>,
 }
 
 impl<'r> Plan<'r> {
@@ -202,7 +202,7 @@ impl<'r> Plan<'r> {
                         uses: 0,
                         forbids: 0,
                         is_exact: false,
-                        check: Check::NOTHING,
+                        check: None,
                     });
                 }
                 self.shared[id as usize].uses += u32::from(second != Some(at));
@@ -240,8 +240,7 @@ impl<'r> Plan<'r> {
         for shared in &mut self.shared {
             let file = &self.files[shared.path as usize];
             let numbers = file.numbers.as_deref();
-            let check = Check::of(shared.path, shared.condition, &self.keys.words, numbers);
-            shared.check = check.unwrap_or(Check::NOTHING);
+            shared.check = Check::of(shared.path, shared.condition, &self.keys.words, numbers);
             if file.field.mask != 0 {
                 (shared.forbids, shared.is_exact) = file.field.forbids(
                     shared.condition,
@@ -301,15 +300,15 @@ impl<'r> Plan<'r> {
             });
             conditions.dedup();
         }
-        let is_check = |id: &u32| !self.shared[*id as usize].check.is_nothing();
+        let is_check = |id: &u32| self.shared[*id as usize].check.is_some();
         let check = open.iter().position(is_check);
-        let check = check.map(|at| self.shared[open.remove(at) as usize].check);
+        let check = check.and_then(|at| self.shared[open.remove(at) as usize].check);
         let is_doubtful = way.is_doubtful;
         let is_settled = open.is_empty() && !way.is_scheduled && !is_doubtful;
         let rest = self.rest(&open, &outlined, way);
         Filed {
             forbids,
-            check: check.unwrap_or(Check::NOTHING),
+            check,
             place: way.place,
             is_settled,
             rest: RestId::new(rest, way.is_scheduled, is_doubtful),

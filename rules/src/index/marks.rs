@@ -37,20 +37,13 @@ impl Mark {
 /// single string, a single number and a range of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Check {
-    /// The field; of [`Check::NOTHING`], none.
+    /// The field.
     pub(super) path: u32,
     pub(super) first: Mark,
     pub(super) last: Mark,
 }
 
 impl Check {
-    /// Holds always.
-    pub(super) const NOTHING: Self = Self {
-        path: u32::MAX,
-        first: Mark(0),
-        last: Mark(0),
-    };
-
     /// The condition in this form, if it has it.
     pub(super) fn of(
         path: u32,
@@ -77,11 +70,6 @@ impl Check {
             _ => return None,
         };
         Some(Self { path, first, last })
-    }
-
-    #[inline]
-    pub(super) fn is_nothing(&self) -> bool {
-        self.path == Self::NOTHING.path
     }
 
     #[inline]

@@ -12,7 +12,7 @@ pub(super) struct Postings {
     all: Box<[Posting]>,
     /// By posting.
     rests: Box<[RestId]>,
-    /// By [`Posting::check`], each once; the first is [`Check::NOTHING`].
+    /// Each once.
     checks: Box<[Check]>,
     stretches: Stretches,
 }
@@ -24,7 +24,7 @@ pub(super) struct Posting {
     pub(super) forbids: u64,
     /// None: a header.
     rule: Option<Arc<Rule>>,
-    /// What must hold beside that and can be said so.
+    /// What must hold beside that and can be said so: the number of a check from 1 on, or 0.
     check: u32,
     /// The rule's place, and in the highest bit whether there is something to look at in any case.
     place: u32,
@@ -59,7 +59,7 @@ impl Won {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Filed {
     pub(super) forbids: u64,
-    pub(super) check: Check,
+    pub(super) check: Option<Check>,
     /// The rule.
     pub(super) place: u32,
     /// There is nothing more to look at where the outline describes all fields of which bits are forbidden.
@@ -88,16 +88,18 @@ impl Postings {
     /// # Panics
     /// At 2³¹ rules or postings, which no machine has the memory for.
     pub(super) fn new(lines: &[Line], rules: &[Arc<Rule>]) -> Self {
-        let mut checks = vec![Check::NOTHING];
-        let mut ids = HashMap::from([(Check::NOTHING, 0)]);
+        let mut checks = Vec::new();
+        let mut ids = HashMap::new();
         let posting = |line: &Line| match line {
             Line::Header(header) => Posting::from(*header),
             Line::Filed(filed) => Posting {
                 forbids: filed.forbids,
                 rule: Some(Arc::clone(&rules[filed.place as usize])),
-                check: *ids.entry(filed.check).or_insert_with(|| {
-                    checks.push(filed.check);
-                    u32::try_from(checks.len() - 1).expect("fewer than 2³² fit the memory")
+                check: filed.check.map_or(0, |check| {
+                    *ids.entry(check).or_insert_with(|| {
+                        checks.push(check);
+                        u32::try_from(checks.len()).expect("fewer than 2³² fit the memory")
+                    })
                 }),
                 place: filed.place | if filed.is_settled { 0 } else { Posting::OPEN },
             },
@@ -153,7 +155,7 @@ impl Postings {
 
     #[inline]
     pub(super) fn check(&self, posting: &Posting) -> Option<&Check> {
-        (posting.check != 0).then(|| &self.checks[posting.check as usize])
+        self.checks.get((posting.check as usize).wrapping_sub(1))
     }
 
     #[inline]
